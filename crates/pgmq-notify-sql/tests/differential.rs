@@ -26,7 +26,7 @@ async fn rust_and_postgresql_find_the_same_namespace() {
         .await
         .expect("the server answers");
 
-    let (mut drawn, mut accepted, mut compared, mut named, mut wrong) = (0, 0, 0, 0, Vec::new());
+    let (mut drawn, mut accepted, mut compared, mut nonempty, mut wrong) = (0, 0, 0, 0, Vec::new());
     while accepted < wanted {
         let (pattern, names) = pattern_pairs::draw(&mut rng);
         drawn += 1;
@@ -61,7 +61,7 @@ async fn rust_and_postgresql_find_the_same_namespace() {
         for (name, found) in names.iter().zip(found) {
             let expected = namespace(&truth, name);
             compared += 1;
-            named += usize::from(expected != "default");
+            nonempty += usize::from(expected != "default");
             if expected != found {
                 wrong.push(format!(
                     "{pattern:?} as {:?} on {name:?}: Rust {expected:?}, PostgreSQL {found:?}",
@@ -71,7 +71,7 @@ async fn rust_and_postgresql_find_the_same_namespace() {
         }
     }
     println!(
-        "{drawn} patterns drawn, {accepted} accepted, {compared} pairs, {named} with a namespace, {} wrong",
+        "{drawn} patterns drawn, {accepted} accepted, {compared} pairs, {nonempty} with a namespace, {} wrong",
         wrong.len()
     );
     wrong.sort_by_key(String::len);
