@@ -1,1 +1,5 @@
 //! Part of pgmq-notify.
+
+mod pattern;
+
+pub use pattern::{NamespacePattern, PatternError};
