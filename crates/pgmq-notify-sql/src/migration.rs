@@ -1,0 +1,132 @@
+use askama::Template;
+use pgmq_notify_core::{ConfigError, ConfigProblem, PgmqNotifyConfig, Setting};
+
+use crate::NamespacePattern;
+use crate::quoted::{Integer, Literal, LiteralArray, OptionalLiteral};
+
+/// How long the installation may hold up writers, in milliseconds. Less than PostgreSQL's default
+/// `deadlock_timeout` of 1 s, so that in a deadlock the migration gives way and not a sender.
+const LOCK_TIMEOUT: Integer = Integer(750);
+
+/// How often the installation tries to lock every queue within that time.
+const LOCK_ATTEMPTS: Integer = Integer(20);
+
+/// The SQL of a configuration: up installs, down removes.
+///
+/// Neither contains `begin` or `commit`: each belongs into one transaction, which most migration
+/// tools make by themselves. They are two texts that are never to be executed together.
+///
+/// Up may run again at any time: it brings whatever an earlier up left to its own state, and takes
+/// no lock on a queue whose trigger is already right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    up: String,
+    down: String,
+}
+
+impl Migration {
+    /// Generates the SQL of `config`. The same configuration gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// When `config` is not [valid](validate), with every problem.
+    ///
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "writing to a string does not fail"
+    )]
+    pub fn new(config: &PgmqNotifyConfig) -> Result<Self, ConfigError> {
+        let pattern = validate(config)?;
+        let max_payload_size = u32::try_from(config.max_payload_size())
+            .expect("a valid configuration has at most 7999 bytes");
+        let namespaces = |with: bool| {
+            let named = config
+                .namespace_payload()
+                .filter(|(_, payload)| *payload == with);
+            LiteralArray(named.map(|(name, _)| Literal::new(name)).collect())
+        };
+        let up = Up {
+            version: Literal::new(env!("CARGO_PKG_VERSION")),
+            triggers_enabled: config.triggers_enabled(),
+            pattern: Literal::new(pattern.as_str()),
+            regex: Literal::new(pattern.postgres()),
+            prefix: OptionalLiteral(config.channels_prefix().map(Literal::new)),
+            global_channel: config.global_channel(),
+            max_payload_size: Integer(max_payload_size),
+            payload: config.payload(),
+            with_payload: namespaces(true),
+            without_payload: namespaces(false),
+            lock_timeout: LOCK_TIMEOUT,
+            lock_attempts: LOCK_ATTEMPTS,
+        };
+        let down = Down {
+            version: up.version.clone(),
+            lock_timeout: LOCK_TIMEOUT,
+            lock_attempts: LOCK_ATTEMPTS,
+        };
+        Ok(Self {
+            up: up.render().expect("writing to a string does not fail"),
+            down: down.render().expect("writing to a string does not fail"),
+        })
+    }
+
+    /// The SQL that installs.
+    pub fn up(&self) -> &str {
+        &self.up
+    }
+
+    /// The SQL that removes what [`up`](Self::up) installed, and nothing else.
+    pub fn down(&self) -> &str {
+        &self.down
+    }
+}
+
+/// Checks `config` wholly, the naming pattern included, which it returns with its translation.
+///
+/// # Errors
+///
+/// All problems together, each naming the setting, the value, and what would be right.
+#[expect(clippy::missing_panics_doc, reason = "it has a pattern or a problem")]
+pub fn validate(config: &PgmqNotifyConfig) -> Result<NamespacePattern, ConfigError> {
+    let mut problems = match config.validate() {
+        Ok(()) => Vec::new(),
+        Err(error) => error.problems().to_vec(),
+    };
+    let pattern = match NamespacePattern::new(config.queue_naming_pattern()) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            // The parser says more than the core could.
+            problems.retain(|problem| problem.setting() != Setting::QueueNamingPattern);
+            let problem = ConfigProblem::new(Setting::QueueNamingPattern, error.to_string());
+            problems.insert(0, problem);
+            None
+        }
+    };
+    ConfigError::check(problems)?;
+    Ok(pattern.expect("a pattern that has no translation is a problem"))
+}
+
+#[derive(Template)]
+#[template(path = "up.sql")]
+struct Up {
+    version: Literal,
+    triggers_enabled: bool,
+    pattern: Literal,
+    regex: Literal,
+    prefix: OptionalLiteral,
+    global_channel: bool,
+    max_payload_size: Integer,
+    payload: bool,
+    with_payload: LiteralArray,
+    without_payload: LiteralArray,
+    lock_timeout: Integer,
+    lock_attempts: Integer,
+}
+
+#[derive(Template)]
+#[template(path = "down.sql")]
+struct Down {
+    version: Literal,
+    lock_timeout: Integer,
+    lock_attempts: Integer,
+}

@@ -1,0 +1,11 @@
+  copies integer := case when global_channel = '' then 1 else 2 end;
+  ready timestamp with time zone := clock_timestamp();
+  ready_text text;
+  visible_text text;
+  delay_seconds bigint := 0;
+  head text;
+  tail text;
+  per_event integer;
+  ids text;
+  event text;
+  room bigint;

@@ -1,0 +1,79 @@
+-- The configuration. The triggers do not read it: what they need is worked out once per queue and
+-- stands in their arguments.
+create table if not exists pgmq_notify.installation (
+  singleton boolean primary key default true check (singleton),
+  version text not null,
+  triggers_enabled boolean not null,
+  queue_naming_pattern text not null,
+  namespace_regex text not null,
+  channels_prefix text,
+  global_channel boolean not null,
+  max_payload_size integer not null,
+  payload boolean not null,
+  namespaces_with_payload text[] not null,
+  namespaces_without_payload text[] not null,
+  installed_at timestamp with time zone not null default pg_catalog.now()
+);
+comment on table pgmq_notify.installation is
+  'The configuration that the installed SQL was generated from; one row.';
+comment on column pgmq_notify.installation.version is
+  'The version of pgmq-notify that generated the SQL.';
+comment on column pgmq_notify.installation.queue_naming_pattern is
+  'As configured, in the syntax of the Rust crate regex.';
+comment on column pgmq_notify.installation.namespace_regex is
+  'The same pattern for PostgreSQL; its first group is the namespace.';
+comment on column pgmq_notify.installation.channels_prefix is
+  'Channels are called <prefix>.pgmq_*.';
+comment on column pgmq_notify.installation.max_payload_size is
+  'The most bytes of one notification.';
+comment on column pgmq_notify.installation.payload is
+  'Whether notifications carry bodies, where no namespace says otherwise.';
+comment on column pgmq_notify.installation.installed_at is
+  'When the configuration was last changed.';
+
+insert into pgmq_notify.installation as installed (
+  version,
+  triggers_enabled,
+  queue_naming_pattern,
+  namespace_regex,
+  channels_prefix,
+  global_channel,
+  max_payload_size,
+  payload,
+  namespaces_with_payload,
+  namespaces_without_payload
+) values (
+  {{ version }},
+  {{ triggers_enabled }},
+  {{ pattern }},
+  {{ regex }},
+  {{ prefix }},
+  {{ global_channel }},
+  {{ max_payload_size }},
+  {{ payload }},
+  {{ with_payload }},
+  {{ without_payload }}
+)
+on conflict (singleton) do update set
+  version = excluded.version,
+  triggers_enabled = excluded.triggers_enabled,
+  queue_naming_pattern = excluded.queue_naming_pattern,
+  namespace_regex = excluded.namespace_regex,
+  channels_prefix = excluded.channels_prefix,
+  global_channel = excluded.global_channel,
+  max_payload_size = excluded.max_payload_size,
+  payload = excluded.payload,
+  namespaces_with_payload = excluded.namespaces_with_payload,
+  namespaces_without_payload = excluded.namespaces_without_payload,
+  installed_at = excluded.installed_at
+where (
+  installed.version, installed.triggers_enabled, installed.queue_naming_pattern,
+  installed.namespace_regex, installed.channels_prefix, installed.global_channel,
+  installed.max_payload_size, installed.payload, installed.namespaces_with_payload,
+  installed.namespaces_without_payload
+) is distinct from (
+  excluded.version, excluded.triggers_enabled, excluded.queue_naming_pattern,
+  excluded.namespace_regex, excluded.channels_prefix, excluded.global_channel,
+  excluded.max_payload_size, excluded.payload, excluded.namespaces_with_payload,
+  excluded.namespaces_without_payload
+);

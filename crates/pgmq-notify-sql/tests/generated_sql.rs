@@ -1,0 +1,85 @@
+//! What is generated, as text: a change of the SQL shows in the review of its snapshot.
+
+use pgmq_notify_core::{ConfigProblem, PgmqNotifyConfig, Setting};
+use pgmq_notify_sql::{Migration, validate};
+
+/// A pattern without Unicode classes, whose translation would fill pages.
+fn config() -> PgmqNotifyConfig {
+    PgmqNotifyConfig::new().with_queue_naming_pattern("(?P<namespace>[a-z0-9_]+)_queue")
+}
+
+fn migration(config: &PgmqNotifyConfig) -> Migration {
+    Migration::new(config).expect("a valid configuration")
+}
+
+#[test]
+fn up_with_triggers() {
+    insta::assert_snapshot!(migration(&config()).up());
+}
+
+#[test]
+fn up_without_triggers() {
+    let config = config().with_triggers_enabled(false);
+    insta::assert_snapshot!(migration(&config).up());
+}
+
+#[test]
+fn down() {
+    insta::assert_snapshot!(migration(&config()).down());
+}
+
+#[test]
+fn hostile_values_stay_in_their_literals() {
+    let config = PgmqNotifyConfig::new()
+        .with_queue_naming_pattern(
+            r"(?P<namespace>[a-z]+)(?:'; drop schema pgmq; -- |\$pgmq_notify\$|\n)",
+        )
+        .with_channels_prefix(r"it's \ $pgmq_notify$ /* 🐘")
+        .with_namespace_payload("'); select pg_sleep(1); --", false)
+        .with_namespace_payload("line\nbreak", true);
+    let migration = migration(&config);
+    let up = migration.up();
+    let start = up
+        .find("insert into pgmq_notify.installation")
+        .expect("an insert");
+    let end = up[start..].find("on conflict").expect("its end");
+    insta::assert_snapshot!(&up[start..start + end]);
+    let rest = format!("{}{}", &up[..start], &up[start + end..]);
+    for value in ["drop schema pgmq;", "🐘", "pg_sleep(1)", "line"] {
+        assert!(
+            !rest.contains(value),
+            "{value:?} is used outside of the configuration"
+        );
+    }
+}
+
+#[test]
+fn the_same_configuration_gives_the_same_bytes() {
+    let config = config()
+        .with_namespace_payload("b", true)
+        .with_namespace_payload("a", true);
+    let other_order = self::config()
+        .with_namespace_payload("a", true)
+        .with_namespace_payload("b", true);
+    assert_eq!(migration(&config), migration(&other_order));
+}
+
+#[test]
+fn every_problem_of_a_configuration_is_reported_at_once() {
+    let error = validate(
+        &PgmqNotifyConfig::new()
+            .with_queue_naming_pattern(r"\b(?P<namespace>\w+)")
+            .with_max_payload_size(100_000),
+    )
+    .expect_err("two problems");
+    let settings: Vec<_> = error
+        .problems()
+        .iter()
+        .map(ConfigProblem::setting)
+        .collect();
+    assert_eq!(
+        settings,
+        [Setting::QueueNamingPattern, Setting::MaxPayloadSize]
+    );
+    assert!(error.to_string().contains("word boundaries"), "{error}");
+}
