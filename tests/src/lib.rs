@@ -36,4 +36,4 @@ pub use database::TestDatabase;
 pub use error::Error;
 pub use eventually::{Outcome, eventually};
 pub use pgmq::Pgmq;
-pub use server::{DEFAULT_IMAGE, Searched, Server, Settings, Stop, Way};
+pub use server::{DEFAULT_IMAGE, Server, Settings, Stop, Way};

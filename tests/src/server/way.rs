@@ -37,19 +37,19 @@ impl Way {
 }
 
 /// Where a server was looked for in vain.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Searched {
+#[derive(Debug, Default)]
+pub(super) struct Searched {
     /// The way that was insisted on, if one was.
-    pub forced: Option<Way>,
+    pub(super) forced: Option<Way>,
     /// Each directory of programs, and why it is of no use.
-    pub directories: Vec<(PathBuf, String)>,
+    pub(super) directories: Vec<(PathBuf, String)>,
     /// Why no container can be run, if that was tried.
-    pub container: Option<String>,
+    pub(super) container: Option<String>,
 }
 
 impl Searched {
     /// What to install or set, and what was found wanting.
-    pub fn advice(&self) -> String {
+    fn advice(&self) -> String {
         let mut text = match self.forced {
             None => "no PostgreSQL to test on; any one of these is enough:".to_owned(),
             Some(Way::Url) => {
@@ -107,4 +107,59 @@ impl Searched {
 /// An environment variable; empty counts as unset.
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_nothing_at_all_every_way_is_named() {
+        let searched = Searched {
+            container: Some("docker: not found".to_owned()),
+            ..Searched::default()
+        };
+        assert_eq!(
+            searched.advice(),
+            "no PostgreSQL to test on; any one of these is enough:\n  \
+             - install a server, 14 to 18: `apt install postgresql`, `dnf install postgresql-server` or \
+             `brew install postgresql@18`\n  \
+             - PGMQ_NOTIFY_TEST_BIN=<directory that holds initdb, postgres and pg_ctl>\n  \
+             - PGMQ_NOTIFY_TEST_URL=postgres://<superuser>@<host>/postgres\n  \
+             - start Docker; the image is PGMQ_NOTIFY_TEST_IMAGE or PGMQ's own\n\
+             looked on the PATH and in the usual places: no server programs\n\
+             tried a container: docker: not found"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_is_no_server_is_named_with_what_it_lacks() {
+        let searched = Searched {
+            directories: vec![("/opt/pg/bin".into(), "no initdb, pg_ctl".to_owned())],
+            ..Searched::default()
+        };
+        assert!(
+            searched
+                .advice()
+                .contains("looked in /opt/pg/bin: no initdb, pg_ctl")
+        );
+        assert!(!searched.advice().contains("no server programs"));
+    }
+
+    #[test]
+    fn a_forced_way_is_given_only_its_own_advice() {
+        let advice = |way| {
+            Searched {
+                forced: Some(way),
+                ..Searched::default()
+            }
+            .advice()
+        };
+        assert!(advice(Way::Url).contains("PGMQ_NOTIFY_TEST_URL=postgres://"));
+        assert!(!advice(Way::Url).contains("Docker"));
+        assert!(advice(Way::Local).contains("apt install postgresql"));
+        assert!(!advice(Way::Local).contains("PGMQ_NOTIFY_TEST_URL"));
+        assert!(advice(Way::Container).contains("start Docker"));
+        assert!(!advice(Way::Container).contains("apt install"));
+    }
 }
