@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -219,7 +219,11 @@ impl Drop for Local {
 fn guarded_directory(account: Option<&Account>) -> Result<(Guard, PathBuf), Error> {
     let name = format!("pgmq-notify-{:08x}", fastrand::u32(..));
     let mut refused = Vec::new();
-    for place in [env::temp_dir(), "/tmp".into(), "/dev/shm".into()] {
+    for place in [
+        path::absolute(env::temp_dir()).unwrap_or_default(),
+        "/tmp".into(),
+        "/dev/shm".into(),
+    ] {
         let directory = place.join(&name);
         match Guard::start(SETUP, CLEANUP, &[&directory], account) {
             Ok(guard) => return Ok((guard, directory)),
