@@ -8,6 +8,9 @@ mod parts;
 mod translate;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 pub use error::PatternError;
@@ -16,8 +19,8 @@ use tree::{Kind, Node};
 
 /// At most this many bytes of pattern.
 const MAX_BYTES: usize = 1_000;
-/// The largest cost of a pattern, see [`cost`]. At twice this cost the `regex` crate starts to refuse patterns as too
-/// large, and PostgreSQL can take half a second to compile one.
+/// The largest cost of a pattern, see [`cost`]. Not much above it the `regex` crate refuses patterns as too large,
+/// and PostgreSQL takes seconds to compile some.
 const MAX_COST: usize = 500;
 /// At most this many bytes of translation, nearly all of which are the code points of Unicode classes: `\w` has
 /// 12,000.
@@ -147,7 +150,13 @@ fn cost(node: &Node) -> usize {
         }
         Kind::Repeat(inner, repeat) => {
             let times = repeat.max.unwrap_or(repeat.min).max(1) as usize;
-            cost(inner).saturating_mul(times)
+            // What can be empty can be skipped, so each copy leads to every later one.
+            let links = if times > 1 && inner.length().0 == 0 {
+                4
+            } else {
+                1
+            };
+            cost(inner).saturating_mul(times).saturating_mul(links)
         }
         Kind::Namespace(inner) => cost(inner),
     }
