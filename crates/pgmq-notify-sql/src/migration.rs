@@ -9,7 +9,7 @@ use crate::quoted::{Integer, Literal, LiteralArray, OptionalLiteral};
 const LOCK_TIMEOUT: Integer = Integer(750);
 
 /// How often the installation tries to lock every queue within that time.
-const LOCK_ATTEMPTS: Integer = Integer(20);
+const LOCK_ATTEMPTS: Integer = Integer(12);
 
 /// The SQL of a configuration: up installs, down removes.
 ///
