@@ -4,12 +4,12 @@ use pgmq_notify_core::{ConfigError, ConfigProblem, PgmqNotifyConfig, Setting};
 use crate::NamespacePattern;
 use crate::quoted::{Integer, Literal, LiteralArray, OptionalLiteral};
 
-/// How long the installation may hold up writers, in milliseconds. Less than PostgreSQL's default
-/// `deadlock_timeout` of 1 s, so that in a deadlock the migration gives way and not a sender.
+/// How the SQL waits for the locks of busy queues. Times are in milliseconds, and less than
+/// PostgreSQL's default `deadlock_timeout` of 1 s: in a deadlock the migration gives way, not a sender.
+const SHORT_WAIT: Integer = Integer(50);
+const SHORT_ATTEMPTS: Integer = Integer(30);
 const LOCK_TIMEOUT: Integer = Integer(750);
-
-/// How often the installation tries to lock every queue within that time.
-const LOCK_ATTEMPTS: Integer = Integer(12);
+const LONG_ATTEMPTS: Integer = Integer(8);
 
 /// The SQL of a configuration: up installs, down removes.
 ///
@@ -56,13 +56,17 @@ impl Migration {
             payload: config.payload(),
             with_payload: namespaces(true),
             without_payload: namespaces(false),
+            short_wait: SHORT_WAIT,
+            short_attempts: SHORT_ATTEMPTS,
             lock_timeout: LOCK_TIMEOUT,
-            lock_attempts: LOCK_ATTEMPTS,
+            long_attempts: LONG_ATTEMPTS,
         };
         let down = Down {
             version: up.version.clone(),
+            short_wait: SHORT_WAIT,
+            short_attempts: SHORT_ATTEMPTS,
             lock_timeout: LOCK_TIMEOUT,
-            lock_attempts: LOCK_ATTEMPTS,
+            long_attempts: LONG_ATTEMPTS,
         };
         Ok(Self {
             up: up.render().expect("writing to a string does not fail"),
@@ -119,14 +123,18 @@ struct Up {
     payload: bool,
     with_payload: LiteralArray,
     without_payload: LiteralArray,
+    short_wait: Integer,
+    short_attempts: Integer,
     lock_timeout: Integer,
-    lock_attempts: Integer,
+    long_attempts: Integer,
 }
 
 #[derive(Template)]
 #[template(path = "down.sql")]
 struct Down {
     version: Literal,
+    short_wait: Integer,
+    short_attempts: Integer,
     lock_timeout: Integer,
-    lock_attempts: Integer,
+    long_attempts: Integer,
 }

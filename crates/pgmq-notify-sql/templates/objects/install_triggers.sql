@@ -1,7 +1,9 @@
 -- CREATE TRIGGER needs a lock that waits for open writes on the queue and makes new ones wait. It is
--- taken only where something has to change. Waiting for locks may hold up writers for {{ lock_timeout }} ms in
--- all: when that is over, every lock is given back, and it is tried again. It is less than
--- deadlock_timeout (1 s by default), so that PostgreSQL never cancels a writer because of this.
+-- taken only where something has to change, on all such queues in one statement. While it waits for
+-- some of them it holds up the writers of the others, and where these hold what it waits for, nobody
+-- gets on: so it waits for a short time first ({{ short_wait }} ms), often, and then for {{ lock_timeout }} ms, sometimes,
+-- and gives back every lock in between. Both are less than deadlock_timeout (1 s by default), so that
+-- PostgreSQL never cancels a writer because of this.
 create or replace function pgmq_notify.install_triggers()
 returns integer
 language plpgsql
@@ -13,7 +15,6 @@ declare
   busy text;
   blockers text;
   installed integer;
-  give_up_at timestamp with time zone;
 begin
   -- Nothing to do: no lock on anything.
   if not exists (
@@ -31,45 +32,46 @@ begin
   ) then
     return 0;
   end if;
-  for attempt in 1..{{ lock_attempts }} loop
+  for attempt in 1..{{ short_attempts }} + {{ long_attempts }} loop
     begin
-      installed := 0;
-      give_up_at := clock_timestamp() + interval '{{ lock_timeout }} ms';
+      perform set_config(
+        'lock_timeout',
+        case when attempt <= {{ short_attempts }} then '{{ short_wait }}ms' else '{{ lock_timeout }}ms' end,
+        true
+      );
       -- No queue may be created between the look at pgmq.meta and the commit.
-      busy := 'pgmq.meta';
       lock table pgmq.meta in share row exclusive mode;
+      select string_agg('only ' || q.relation, ', ' order by q.relation::oid) into busy
+      from pgmq_notify.queues() q
+      where q.trigger_state in ('missing', 'stale');
+      if busy is not null then
+        execute format('lock table %s in share row exclusive mode', busy);
+      end if;
+      installed := 0;
       create or replace trigger pgmq_notify_queue_created after insert on pgmq.meta
         for each row execute function pgmq_notify.queue_created();
       create or replace trigger pgmq_notify_queue_dropped after delete on pgmq.meta
         for each row execute function pgmq_notify.queue_dropped();
       for queue in
-        select q.relation, q.trigger_definition
+        select q.trigger_definition
         from pgmq_notify.queues() q
         where q.trigger_state in ('missing', 'stale')
-        order by q.relation::oid
       loop
-        busy := queue.relation::text;
-        perform set_config(
-          'lock_timeout',
-          greatest(1, round(extract(epoch from give_up_at - clock_timestamp()) * 1000)) || 'ms',
-          true
-        );
         execute queue.trigger_definition;
         installed := installed + 1;
       end loop;
       return installed;
     exception when lock_not_available or deadlock_detected then
-      select string_agg(distinct l.pid::text, ', ') into blockers
-      from pg_locks l
-      where l.relation = to_regclass(busy) and l.granted and l.pid <> pg_backend_pid();
+      null;
     end;
-    perform pg_sleep(0.05 + 0.1 * random());
+    perform pg_sleep(0.01 + 0.05 * random());
   end loop;
-  raise exception 'pgmq-notify could not lock % to install its trigger: transactions that write to it stay open', busy
+{%- let conflicting = "array['RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']" %}
+{% include "objects/blockers.sql" %}
+  raise exception 'pgmq-notify could not lock every queue to install its trigger: %', blockers
     using
       errcode = 'lock_not_available',
-      detail = format('Backends that held a lock on it: %s.', coalesce(blockers, 'none any more')),
-      hint = 'Nothing was changed. End these transactions (select pg_terminate_backend(pid)) or try again later.';
+      hint = 'Nothing was changed. End the long transactions (select pg_terminate_backend(pid)) or try again later.';
 end
 $pgmq_notify$;
 comment on function pgmq_notify.install_triggers() is
