@@ -129,7 +129,10 @@ impl ConfigOptions {
             let (line, column) = (position.line, position.column);
             format!("{}:{line}:{column}: {problem}", path.display())
         };
-        let path = file.map(|(path, _)| path);
+        let from_options = |problem: &ConfigProblem| self.option_of(problem.setting()).is_some();
+        let path = file
+            .map(|(path, _)| path)
+            .filter(|_| !error.problems().iter().all(from_options));
         invalid(error.problems().iter().map(line), path)
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &CheckArguments, output: &Output) -> Result<Answer,
     } else {
         for file in comparison.files() {
             if let Some(difference) = Difference::of(file) {
-                output.styled_data(&difference.styled())?;
+                output.styled_data(&difference.readable())?;
             }
         }
     }
@@ -146,7 +146,7 @@ impl<'a> Report<'a> {
                 Found::Missing => "missing",
                 Found::Different(_) => "differs",
             },
-            diff: Difference::of(file).map(|difference| difference.plain()),
+            diff: Difference::of(file).map(|difference| difference.unified()),
         };
         Self {
             status: if comparison.is_same() {

@@ -181,7 +181,7 @@ fn print(
     }
     if !format.has_down() {
         output.hint(&format!(
-            "{} has no down migrations, `pgmq-notify generate-migration --stdout --down` prints it",
+            "{} reverts nothing, `pgmq-notify generate-migration --stdout --down` prints how to",
             format.name()
         ));
     }

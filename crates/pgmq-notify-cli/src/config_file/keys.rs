@@ -21,8 +21,8 @@ pub(super) fn unknown(key: &str, known: &[&str]) -> String {
         .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     match nearest {
-        Some((_, nearest)) => format!("unknown key {key:?}, did you mean {nearest:?}?"),
-        None => format!("unknown key {key:?}, known: {}", known.join(", ")),
+        Some((_, nearest)) => format!("unknown key, did you mean {nearest:?}?"),
+        None => format!("unknown key, known: {}", known.join(", ")),
     }
 }
 

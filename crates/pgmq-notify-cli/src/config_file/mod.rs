@@ -63,10 +63,14 @@ impl ConfigFile {
     pub(crate) fn validate(&self) -> Vec<FileProblem> {
         let mut problems = self.unreadable.clone();
         if let Err(error) = pgmq_notify_sql::validate(&self.config) {
-            problems.extend(error.problems().iter().map(|problem| {
+            for problem in error.problems() {
                 let position = self.position_of(problem).unwrap_or_default();
-                FileProblem::of_value(position, problem)
-            }));
+                // Behind a syntax error stands what the parser made up.
+                let broken = |other: &FileProblem| other.breaks(position.line);
+                if !self.unreadable.iter().any(broken) {
+                    problems.push(FileProblem::of_value(position, problem));
+                }
+            }
         }
         problems.sort_by_key(FileProblem::position);
         problems

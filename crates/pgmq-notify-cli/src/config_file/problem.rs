@@ -38,6 +38,11 @@ impl FileProblem {
         }
     }
 
+    /// Whether it is a syntax error in this line, so that nothing else there is to be trusted.
+    pub(super) fn breaks(&self, line: usize) -> bool {
+        self.setting.is_none() && self.line == line
+    }
+
     pub(crate) fn position(&self) -> Position {
         Position {
             line: self.line,

@@ -63,10 +63,11 @@ impl<'t> Reader<'t> {
         // What the parser made up to recover is not worth a second report.
         self.problems.retain(|problem| {
             let line = problem.position().line;
-            broken.iter().all(|error| error.position().line != line)
+            !broken.iter().any(|error| error.breaks(line))
         });
         self.problems.extend(broken);
         self.problems.sort_by_key(FileProblem::position);
+        self.problems.dedup_by_key(|problem| problem.position());
     }
 
     pub(super) fn finish(self) -> (PgmqNotifyConfig, Vec<Place>, Vec<FileProblem>) {

@@ -9,17 +9,23 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// The current UTC time as the number `YYYYMMDDHHMMSS`. `SOURCE_DATE_EPOCH`, when it is set, is
 /// the time instead, so that builds reproduce (<https://reproducible-builds.org>).
 pub(super) fn now() -> Result<u64, Failure> {
-    let seconds = match env::var_os("SOURCE_DATE_EPOCH") {
-        Some(value) => value.to_str().and_then(|text| text.parse().ok()),
-        None => SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map(|elapsed| elapsed.as_secs())
-            .ok(),
+    let (source, seconds) = match env::var_os("SOURCE_DATE_EPOCH") {
+        Some(value) => (
+            format!("SOURCE_DATE_EPOCH={}", value.display()),
+            value.to_str().and_then(|text| text.parse().ok()),
+        ),
+        None => (
+            "the clock".into(),
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .ok()
+                .map(|elapsed| elapsed.as_secs()),
+        ),
     };
     match seconds {
         Some(seconds) if seconds <= LAST_SECOND => Ok(digits(seconds)),
         _ => Err(Failure::new(
-            "SOURCE_DATE_EPOCH or the clock is not a number of seconds since 1970",
+            format!("{source} is no number of seconds from 1970 to 9999"),
             "correct it, or give the version with --version-number",
         )),
     }

@@ -11,19 +11,19 @@ use crate::failure::Failure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Format {
-    /// sqlx, reversible: `VERSION_NAME.up.sql` and `VERSION_NAME.down.sql`
+    /// Two files, `<version>_<name>.up.sql` and `.down.sql`
     Sqlx,
-    /// sqlx, up only: `VERSION_NAME.sql`
+    /// One file, `<version>_<name>.sql`, up only
     SqlxSimple,
-    /// diesel: `VERSION_NAME/up.sql` and `VERSION_NAME/down.sql`
+    /// A directory, `<version>_<name>`, with `up.sql` and `down.sql`
     Diesel,
-    /// refinery, up only: `VVERSION__NAME.sql`
+    /// One file, `V<version>__<name>.sql`, up only
     Refinery,
-    /// Flyway: `VVERSION__NAME.sql` and `UVERSION__NAME.sql`
+    /// Two files, `V<version>__<name>.sql` and `U<version>__<name>.sql`
     Flyway,
-    /// dbmate: `VERSION_NAME.sql` with both sections
+    /// One file, `<version>_<name>.sql`, with a section for each direction
     Dbmate,
-    /// Any SQL client: `NAME.up.sql` and `NAME.down.sql`, each one transaction
+    /// Two files for any SQL client, `<name>.up.sql` and `.down.sql`, each one transaction
     Plain,
 }
 
