@@ -1,0 +1,257 @@
+//! A server of our own, from programs on this machine.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::{
+    Settings, Stop,
+    account::Account,
+    binaries::Binaries,
+    guard::Guard,
+    postmaster::{Launch, Postmaster},
+};
+use crate::Error;
+
+/// `$1` is the server's directory. It is made by the account that is to own it, in a place that this account can enter.
+const SETUP: &str = r#"mkdir -m 700 "$1" || exit 1"#;
+
+/// `$2` is `pg_ctl`. The signal ends an `initdb`, or a server too young for a pid file. Only a killed server leaves a
+/// pid file behind, and with it the System V segment named in its seventh line.
+const CLEANUP: &str = r#"
+kill -QUIT 0
+"$2" stop -D "$1/data" -m immediate -w -t 30
+segment=$(sed -n 7p "$1/data/postmaster.pid")
+[ -z "$segment" ] || ipcrm -m "${segment##* }"
+tries=0
+until rm -rf "$1" || [ $tries -ge 100 ]; do tries=$((tries + 1)); sleep 0.1; done
+"#;
+
+/// Below every system's range of ephemeral ports: an outgoing connection must not take the port while the server is down.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// The data directory, and the server process on it while one runs.
+#[derive(Debug)]
+pub(super) struct Local {
+    binaries: Binaries,
+    account: Option<Account>,
+    directory: PathBuf,
+    port: u16,
+    state: Mutex<State>,
+    guard: Guard,
+}
+
+#[derive(Debug)]
+struct State {
+    settings: Settings,
+    running: Option<Postmaster>,
+}
+
+impl Local {
+    /// Makes a cluster and starts its server. Blocks for about a second.
+    pub(super) fn start(
+        binaries: Binaries,
+        account: Option<Account>,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let (guard, directory) = guarded_directory(&binaries, account.as_ref())?;
+        let mut local = Self {
+            binaries,
+            account,
+            directory,
+            port: 0,
+            state: Mutex::new(State {
+                settings,
+                running: None,
+            }),
+            guard,
+        };
+        local.initdb("C.UTF-8").or_else(|_| local.initdb("C"))?;
+        for attempt in 1.. {
+            local.port = free_port();
+            match local.start_again() {
+                Err(error) if attempt < 10 && local.port_was_taken() => drop(error),
+                result => return result.map(|()| local),
+            }
+        }
+        unreachable!("the loop above only ends by returning")
+    }
+
+    fn initdb(&self, locale: &str) -> Result<(), Error> {
+        let mut initdb = self.command("initdb");
+        initdb.args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-sync",
+            "--locale",
+            locale,
+        ]);
+        initdb.arg("-D").arg(self.data());
+        run(initdb, "initdb")
+    }
+
+    /// Starts the server on its data directory, unless it runs; returns when it accepts connections.
+    pub(super) fn start_again(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.running.is_none() {
+            let mut command = self.command("postgres");
+            command
+                .arg("-D")
+                .arg(self.data())
+                .args(state.settings.arguments());
+            for (name, value) in [
+                ("listen_addresses", "127.0.0.1".as_ref()),
+                ("port", self.port.to_string().as_ref()),
+                ("unix_socket_directories", self.directory.as_os_str()),
+            ] {
+                let mut setting = std::ffi::OsString::from(name);
+                setting.push("=");
+                setting.push(value);
+                command.arg("-c").arg(setting);
+            }
+            let launch = Launch {
+                command,
+                data: &self.data(),
+                log: &self.log(),
+            };
+            state.running = Some(launch.wait_until_ready()?);
+        }
+        Ok(())
+    }
+
+    /// Stops the server and returns when its last process is gone.
+    pub(super) fn stop(&self, how: Stop) -> Result<(), Error> {
+        let mut state = self.state();
+        let Some(running) = state.running.take() else {
+            return Ok(());
+        };
+        let mut pg_ctl = self.command("pg_ctl");
+        pg_ctl
+            .args(["stop", "-w", "-t", "60", "-m", how.mode(), "-D"])
+            .arg(self.data());
+        match run(pg_ctl, "pg_ctl stop") {
+            Ok(()) => running.wait_until_gone(),
+            Err(error) => {
+                state.running = Some(running);
+                Err(error)
+            }
+        }
+    }
+
+    /// SIGKILL to the postmaster; returns when its last process is gone.
+    pub(super) fn kill(&self) -> Result<(), Error> {
+        let running = self.state().running.take();
+        running.map_or(Ok(()), Postmaster::kill)
+    }
+
+    pub(super) fn set(&self, settings: Settings) {
+        self.state().settings = settings;
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.state().running.as_ref().map(Postmaster::pid)
+    }
+
+    pub(super) fn options(&self) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(self.port)
+            .username("postgres")
+            .password("")
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn binaries(&self) -> &Path {
+        self.binaries.directory()
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn port_was_taken(&self) -> bool {
+        fs::read_to_string(self.log()).is_ok_and(|log| log.contains("could not bind"))
+    }
+
+    /// A program of the server, in the guard's process group.
+    fn command(&self, program: &str) -> Command {
+        let mut command = self.binaries.command(program, self.account.as_ref());
+        super::postmaster::join(&mut command, self.guard.group());
+        command.current_dir(&self.directory).stdin(Stdio::null());
+        command
+    }
+
+    /// A test that panicked while it held the lock has not made the state wrong.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.guard.finish();
+        if let Some(running) = self.state().running.take() {
+            let _ = running.kill();
+        }
+    }
+}
+
+/// A new directory of the account's own, in the first place where it may have one.
+fn guarded_directory(
+    binaries: &Binaries,
+    account: Option<&Account>,
+) -> Result<(Guard, PathBuf), Error> {
+    let name = format!("pgmq-notify-{:08x}", fastrand::u32(..));
+    let mut refused = Vec::new();
+    for place in [env::temp_dir(), "/tmp".into(), "/dev/shm".into()] {
+        let directory = place.join(&name);
+        let arguments = [directory.as_path(), &binaries.directory().join("pg_ctl")];
+        match Guard::start(SETUP, CLEANUP, &arguments, account) {
+            Ok(guard) => return Ok((guard, directory)),
+            Err(error) => refused.push(error.to_string()),
+        }
+    }
+    Err(Error::new(format!(
+        "no place for a data directory: {}",
+        refused.join("; ")
+    )))
+}
+
+/// A port that was free a moment ago. Another process may take it first, so the start is tried again.
+fn free_port() -> u16 {
+    loop {
+        let port = fastrand::u16(PORTS);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Runs to the end; the error is what the program said.
+fn run(mut command: Command, name: &str) -> Result<(), Error> {
+    let output = command
+        .output()
+        .map_err(Error::because(format!("run {name}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::new(format!(
+        "{name} failed ({}): {}",
+        output.status,
+        said.trim()
+    )))
+}

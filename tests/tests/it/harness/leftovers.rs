@@ -1,0 +1,143 @@
+//! Nothing stays, however a test process ends.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Write as _},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use pgmq_notify_tests::{Server, Settings, TestDatabase, eventually};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// Is this process there, other than as a zombie that nobody has waited for?
+fn runs(pid: &str) -> bool {
+    let signalled = Command::new("kill")
+        .args(["-0", pid])
+        .stderr(Stdio::null())
+        .status();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    signalled.is_ok_and(|status| status.success()) && !stat.contains(") Z ")
+}
+
+/// A test process of its own, with an own server, seen from outside.
+struct Process {
+    child: Child,
+    pid: String,
+    directory: String,
+}
+
+impl Process {
+    /// Runs the test below and waits until its server runs.
+    fn start() -> Self {
+        let mut child = Command::new(env::current_exe().expect("the test binary"))
+            .args([
+                "--exact",
+                "harness::leftovers::a_process_to_be_killed",
+                "--ignored",
+                "--nocapture",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start a test process");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let said = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.split_once("runs: ").map(|(_, said)| said.to_owned()));
+        let said = said.expect("the test process says what it runs");
+        let (pid, directory) = said.split_once(' ').expect("a process id and a directory");
+        assert!(runs(pid) && Path::new(directory).is_dir(), "{said}");
+        Self {
+            child,
+            pid: pid.to_owned(),
+            directory: directory.to_owned(),
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(kill.expect("run kill").success());
+    }
+
+    async fn leaves_nothing(mut self) {
+        self.child.wait().expect("wait for the test process");
+        eventually(SOON, || async {
+            match (runs(&self.pid), Path::new(&self.directory).exists()) {
+                (false, false) => Ok(()),
+                left => Err(left),
+            }
+        })
+        .await;
+    }
+}
+
+/// Ends at once when nobody holds its standard input.
+#[tokio::test]
+#[ignore = "run by the tests of this module, as a process to be killed"]
+async fn a_process_to_be_killed() {
+    let server = Server::start(Settings::new()).await.unwrap();
+    let database = TestDatabase::create(&server, None).await.unwrap();
+    database.run("select 1").await.unwrap();
+    println!(
+        "runs: {} {}",
+        server.pid().unwrap(),
+        server.directory().unwrap().display()
+    );
+    io::stdout().flush().unwrap();
+    let _ = io::stdin().lines().next();
+}
+
+#[tokio::test]
+async fn a_test_process_killed_by_sigkill_leaves_no_process_and_no_directory() {
+    let process = Process::start();
+    process.signal("KILL");
+    process.leaves_nothing().await;
+}
+
+#[tokio::test]
+async fn a_test_process_ended_by_ctrl_c_leaves_no_process_and_no_directory() {
+    let process = Process::start();
+    process.signal("INT");
+    process.leaves_nothing().await;
+}
+
+#[tokio::test]
+async fn an_own_server_is_gone_when_its_last_handle_is() {
+    for end in ["running", "stopped", "killed"] {
+        let server = Server::start(Settings::new()).await.unwrap();
+        let (pid, directory) = (server.pid().unwrap(), server.directory().unwrap());
+        let database = TestDatabase::create(&server, None).await.unwrap();
+        match end {
+            "stopped" => server.stop(pgmq_notify_tests::Stop::Fast).await.unwrap(),
+            "killed" => server.kill().await.unwrap(),
+            _ => {}
+        }
+        drop(server);
+        assert!(directory.exists(), "the database is a handle too");
+        drop(database);
+        assert!(!runs(&pid.to_string()), "{end}");
+        assert!(!directory.exists(), "{end}");
+    }
+}
+
+#[test]
+fn without_any_server_a_test_fails_and_says_what_to_install() {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "harness::server::the_shared_server_answers"])
+        .env("PGMQ_NOTIFY_TEST_WAY", "local")
+        .env("PGMQ_NOTIFY_TEST_BIN", "/nonexistent")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success());
+    assert!(said.contains("apt install postgresql"), "{said}");
+    assert!(
+        said.contains("looked in /nonexistent: no initdb, postgres, pg_ctl"),
+        "{said}"
+    );
+}
