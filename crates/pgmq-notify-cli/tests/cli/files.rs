@@ -175,6 +175,23 @@ fn a_pattern_cannot_split_the_file_of_dbmate() {
 }
 
 #[test]
+fn a_check_says_when_only_the_ends_of_lines_differ() {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path();
+    succeed(root, &["generate-migration"]);
+    for (path, content) in contents(root) {
+        fs::write(root.join(path), content.replace('\n', "\r\n")).unwrap();
+    }
+    let output = run(root, &["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        words.contains("hint: only the ends of lines differ"),
+        "{words}"
+    );
+}
+
+#[test]
 fn the_version_is_the_time_that_builds_reproduce_with() {
     let directory = TempDir::new().unwrap();
     let generate = |time: &str| {
