@@ -27,6 +27,8 @@
 mod database;
 mod error;
 mod eventually;
+mod heard;
+mod migrated;
 mod pgmq;
 mod script;
 mod server;
@@ -35,5 +37,6 @@ mod template;
 pub use database::TestDatabase;
 pub use error::Error;
 pub use eventually::{Outcome, eventually};
+pub use heard::Heard;
 pub use pgmq::Pgmq;
 pub use server::{DEFAULT_IMAGE, Server, Settings, Stop, Way};

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -21,11 +21,17 @@ use crate::Error;
 /// `$1` is the server's directory. It is made by the account that is to own it, in a place that this account can enter.
 const SETUP: &str = r#"mkdir -m 700 "$1" || exit 1"#;
 
-/// `$2` is `pg_ctl`. The signal ends an `initdb`, or a server too young for a pid file. Only a killed server leaves a
-/// pid file behind, and with it the System V segment named in its seventh line.
+/// To the group, the signal means an immediate stop; it also ends an `initdb`, or a server too young for a pid file. Waiting
+/// is not left to `pg_ctl`, which looks only ten times a second. Only a killed server leaves a pid file behind, and with it
+/// the System V segment named in its seventh line.
 const CLEANUP: &str = r#"
 kill -QUIT 0
-"$2" stop -D "$1/data" -m immediate -w -t 30
+tries=0
+while pid=$(head -n 1 "$1/data/postmaster.pid") && kill -0 "$pid"; do
+    tries=$((tries + 1))
+    [ $tries -ne 500 ] || kill -KILL "$pid"
+    sleep 0.02
+done
 segment=$(sed -n 7p "$1/data/postmaster.pid")
 [ -z "$segment" ] || ipcrm -m "${segment##* }"
 tries=0
@@ -59,7 +65,7 @@ impl Local {
         account: Option<Account>,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let (guard, directory) = guarded_directory(&binaries, account.as_ref())?;
+        let (guard, directory) = guarded_directory(account.as_ref())?;
         let mut local = Self {
             binaries,
             account,
@@ -210,16 +216,16 @@ impl Drop for Local {
 }
 
 /// A new directory of the account's own, in the first place where it may have one.
-fn guarded_directory(
-    binaries: &Binaries,
-    account: Option<&Account>,
-) -> Result<(Guard, PathBuf), Error> {
+fn guarded_directory(account: Option<&Account>) -> Result<(Guard, PathBuf), Error> {
     let name = format!("pgmq-notify-{:08x}", fastrand::u32(..));
     let mut refused = Vec::new();
-    for place in [env::temp_dir(), "/tmp".into(), "/dev/shm".into()] {
+    for place in [
+        path::absolute(env::temp_dir()).unwrap_or_default(),
+        "/tmp".into(),
+        "/dev/shm".into(),
+    ] {
         let directory = place.join(&name);
-        let arguments = [directory.as_path(), &binaries.directory().join("pg_ctl")];
-        match Guard::start(SETUP, CLEANUP, &arguments, account) {
+        match Guard::start(SETUP, CLEANUP, &[&directory], account) {
             Ok(guard) => return Ok((guard, directory)),
             Err(error) => refused.push(error.to_string()),
         }

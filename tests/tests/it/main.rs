@@ -1,3 +1,9 @@
 //! All integration tests in one binary, so that they link once.
 
+mod full_queue;
 mod harness;
+mod hostile;
+mod installation;
+mod namespaces;
+mod producers;
+mod without_triggers;

@@ -23,8 +23,11 @@
 //! 3. As 2, with a head of finitely many spellings (optional groups, alternatives) in front. No spelling that is
 //!    preferred may be shorter than a later one that is possible on the same text, nor end `before` earlier. So a
 //!    longer way `q` is not behind `p` after the head, and the argument of 2 goes on from there.
+//!
+//! 4. The sequence is deterministic and greedy, see [`super::deterministic`].
 
 use super::class::Class;
+use super::deterministic::is_deterministic;
 use super::error::{PatternError, quote};
 use super::parts::{Parts, flatten};
 use super::tree::{Kind, Node, Repeat, is_fixed, length};
@@ -54,6 +57,9 @@ pub(super) fn preference(pattern: &str, parts: &Parts) -> Result<Preference, Pat
     let mut sequence = parts.before.clone();
     if !end_is_known {
         sequence.extend(flatten(parts.namespace.clone()));
+    }
+    if is_deterministic(&sequence) {
+        return Ok(Preference::Longest);
     }
     let sequence = Sequence {
         pattern,
@@ -160,8 +166,8 @@ impl Sequence<'_> {
         let choice = &self.nodes[head - 1];
         let choice = if is_choice(choice) { choice } else { node };
         let reason = if choice.span == node.span {
-            "too many alternatives up to the end of the group `namespace`; use single characters, character classes and \
-             repetitions of them"
+            "this can match in too many ways to be sure that PostgreSQL takes the same; up to the end of the group \
+             `namespace`, use characters, character classes and repetitions of them"
                 .to_owned()
         } else {
             format!(
@@ -181,10 +187,11 @@ impl Sequence<'_> {
     ) -> Result<(), PatternError> {
         // Nothing follows the head: then spellings of one length alone compete for the end of `before`.
         let is_all = head == self.nodes.len();
+        let next = self.next(head);
         for (i, earlier) in spellings.iter().enumerate() {
             for later in spellings[i + 1..]
                 .iter()
-                .filter(|later| earlier.meets(later))
+                .filter(|later| earlier.meets(later, &next))
             {
                 let (a, b) = match preference {
                     Preference::Longest => (earlier, later),
@@ -195,17 +202,47 @@ impl Sequence<'_> {
                     a.before.cmp(&b.before),
                 );
                 if lengths.is_lt() || (befores.is_lt() && !(is_all && lengths.is_gt())) {
-                    return Err(self.wrong_order(head));
+                    return Err(self.wrong_order(head, preference));
                 }
             }
         }
         Ok(())
     }
 
-    fn wrong_order(&self, head: usize) -> PatternError {
-        let reason = "PostgreSQL would not try these possibilities in this order; put longer alternatives before shorter \
-                      ones, and use greedy repetitions";
-        match self.nodes[..head].iter().find(|node| is_choice(node)) {
+    /// The characters that have to follow the head, as far as that is sure.
+    fn next(&self, head: usize) -> Vec<&Class> {
+        let mut next = Vec::new();
+        for node in &self.nodes[head..] {
+            match &node.kind {
+                Kind::Class(class) => next.push(class),
+                Kind::Repeat(inner, repeat) => {
+                    if let Kind::Class(class) = &inner.kind {
+                        next.extend((0..repeat.min).map(|_| class));
+                    }
+                    return next;
+                }
+                _ => return next,
+            }
+        }
+        next
+    }
+
+    fn wrong_order(&self, head: usize, preference: Preference) -> PatternError {
+        let reason = match preference {
+            Preference::Longest => {
+                "PostgreSQL would not try these possibilities in this order; put longer ones before shorter ones, and use \
+                 greedy repetitions"
+            }
+            Preference::Shortest => {
+                "PostgreSQL would try these possibilities in another order, because lazy repetitions follow; use greedy \
+                 ones"
+            }
+        };
+        let choices = || self.nodes[..head].iter();
+        match choices()
+            .find(|node| !node.has_fixed_length())
+            .or_else(|| choices().next_back())
+        {
             Some(node) => PatternError::at(self.pattern, &node.span, reason),
             None => PatternError::whole(reason),
         }
@@ -240,12 +277,11 @@ impl Spelling<'_> {
         self.before = self.classes.len();
     }
 
-    /// Whether some text begins with both.
-    fn meets(&self, other: &Self) -> bool {
-        self.classes
-            .iter()
-            .zip(&other.classes)
-            .all(|(a, b)| a.intersects(b))
+    /// Whether some text begins with both, each followed by `next`.
+    fn meets(&self, other: &Self, next: &[&Class]) -> bool {
+        let here = self.classes.iter().chain(next);
+        let there = other.classes.iter().chain(next);
+        here.zip(there).all(|(a, b)| a.intersects(b))
     }
 }
 

@@ -56,6 +56,11 @@ impl Class {
         self.0.is_empty()
     }
 
+    /// What it costs to compile, in single characters.
+    pub(super) fn cost(&self) -> usize {
+        1 + self.0.len() / 256
+    }
+
     pub(super) fn union(&self, other: &Self) -> Self {
         Self::of_ranges(self.0.iter().chain(&other.0).copied().collect())
     }

@@ -2,10 +2,14 @@
 
 mod choice;
 mod class;
+mod deterministic;
 mod error;
 mod parts;
 mod translate;
 mod tree;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -15,11 +19,12 @@ use tree::{Kind, Node};
 
 /// At most this many bytes of pattern.
 const MAX_BYTES: usize = 1_000;
-/// At most this many characters in the pattern once counted repetitions are written out. PostgreSQL writes them
-/// out, and both engines give up on patterns that are too large.
-const MAX_POSITIONS: usize = 400;
-/// At most this many bytes of translation, most of which are the code points of Unicode classes.
-const MAX_TRANSLATED_BYTES: usize = 64_000;
+/// The largest cost of a pattern, see [`cost`]. Not much above it the `regex` crate refuses patterns as too large,
+/// and PostgreSQL takes seconds to compile some.
+const MAX_COST: usize = 500;
+/// At most this many bytes of translation, nearly all of which are the code points of Unicode classes: `\w` has
+/// 12,000.
+const MAX_TRANSLATED_BYTES: usize = 100_000;
 
 /// A regular expression that finds the namespace in a queue name, and means the same in Rust and in PostgreSQL.
 ///
@@ -54,10 +59,17 @@ impl NamespacePattern {
     ///
     /// It needs exactly one group called `namespace`, which every match has to go through: it must not stand in an
     /// alternative, be optional or be repeated. What follows the group can be anything but word boundaries and line
-    /// anchors. Up to its end, use characters, character classes and repetitions of them, either all greedy or all
-    /// lazy; alternatives and optional groups of different lengths belong in front of the first repetition, the
-    /// longer ones first. If all that follows the group has one length and ends with `$`, the inside of the group
-    /// can be anything.
+    /// anchors.
+    ///
+    /// Up to the end of the group, the pattern must not leave it to the engine which of several ways to take. Any of
+    /// these is enough:
+    ///
+    /// - Characters, character classes and repetitions of them, either all greedy or all lazy. Alternatives and
+    ///   optional groups may stand in front of the first repetition, those that can match more before those that
+    ///   match less.
+    /// - The next character always decides how to go on, as in `[a-z]+(?:-[a-z]+)*`, and everything is greedy.
+    /// - All that follows the group has one length and ends with `$`. Then the inside of the group can be anything, and
+    ///   these rules hold for what stands before it only.
     ///
     /// # Errors
     ///
@@ -78,11 +90,11 @@ impl NamespacePattern {
             ));
         }
         let root = tree::parse(pattern)?;
-        if positions(&root) > MAX_POSITIONS {
-            return Err(PatternError::whole(format!(
-                "the pattern has more than {MAX_POSITIONS} characters with its counted repetitions written out; use smaller \
-                 counts, or `*` and `+`"
-            )));
+        if cost(&root) > MAX_COST {
+            return Err(PatternError::whole(
+                "the pattern is too large with its counted repetitions written out; use smaller counts, `*` and `+`, and \
+                 ASCII classes such as `[a-z0-9_]` instead of `\\w`",
+            ));
         }
         let parts = Parts::split(pattern, root)?;
         let preference = choice::preference(pattern, &parts)?;
@@ -126,18 +138,26 @@ impl std::str::FromStr for NamespacePattern {
     }
 }
 
-/// How many characters the pattern has with its counted repetitions written out.
-fn positions(node: &Node) -> usize {
+/// How many characters the pattern has once counted repetitions are written out, as both engines do. A character
+/// class counts more, the more ranges it has (`\w`: 4).
+fn cost(node: &Node) -> usize {
     match &node.kind {
         Kind::Empty => 0,
-        Kind::Class(_) | Kind::Start | Kind::End => 1,
+        Kind::Start | Kind::End => 1,
+        Kind::Class(class) => class.cost(),
         Kind::Concat(nodes) | Kind::Alternation(nodes) => {
-            nodes.iter().map(positions).fold(0, usize::saturating_add)
+            nodes.iter().map(cost).fold(0, usize::saturating_add)
         }
         Kind::Repeat(inner, repeat) => {
             let times = repeat.max.unwrap_or(repeat.min).max(1) as usize;
-            positions(inner).saturating_add(1).saturating_mul(times)
+            // What can be empty can be skipped, so each copy leads to every later one.
+            let links = if times > 1 && inner.length().0 == 0 {
+                4
+            } else {
+                1
+            };
+            cost(inner).saturating_mul(times).saturating_mul(links)
         }
-        Kind::Namespace(inner) => positions(inner),
+        Kind::Namespace(inner) => cost(inner),
     }
 }

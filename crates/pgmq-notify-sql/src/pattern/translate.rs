@@ -15,7 +15,7 @@ pub(super) fn translate(parts: &Parts, preference: Preference) -> String {
     };
     writer.sequence(&parts.before);
     writer.out.push('(');
-    writer.operand(&parts.namespace);
+    writer.enclosed(&parts.namespace);
     writer.out.push(')');
     if !parts.after.is_empty() {
         // Inside a lookahead greedy and lazy are the same.
@@ -62,6 +62,16 @@ impl Writer<'_> {
         }
     }
 
+    /// A part between parentheses.
+    fn enclosed(&mut self, node: &Node) {
+        match &node.kind {
+            Kind::Alternation(nodes) if self.preference == Preference::Longest => {
+                self.alternatives(nodes);
+            }
+            _ => self.operand(node),
+        }
+    }
+
     fn alternatives(&mut self, nodes: &[Node]) {
         for (i, node) in nodes.iter().enumerate() {
             if i > 0 {
@@ -72,18 +82,12 @@ impl Writer<'_> {
     }
 
     fn repeat(&mut self, inner: &Node, repeat: Repeat) {
-        match &inner.kind {
-            Kind::Class(class) => class.write(self.out),
-            kind => {
-                self.out.push_str("(?:");
-                match kind {
-                    Kind::Alternation(nodes) if self.preference == Preference::Longest => {
-                        self.alternatives(nodes);
-                    }
-                    _ => self.operand(inner),
-                }
-                self.out.push(')');
-            }
+        if let Kind::Class(class) = &inner.kind {
+            class.write(self.out);
+        } else {
+            self.out.push_str("(?:");
+            self.enclosed(inner);
+            self.out.push(')');
         }
         // Writing to a string does not fail.
         match (repeat.min, repeat.max) {

@@ -305,8 +305,11 @@ fn sequence(nodes: Vec<Node>) -> Kind {
     }
 }
 
-/// Alternatives that are one character each are one class.
+/// Alternatives that are one character each are one class; if all are empty, there is nothing to choose.
 fn alternatives(nodes: Vec<Node>) -> Kind {
+    if nodes.iter().all(|node| matches!(node.kind, Kind::Empty)) {
+        return Kind::Empty;
+    }
     let union = nodes
         .iter()
         .map(|node| match &node.kind {

@@ -3,7 +3,7 @@ returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $pgmq_notify$
-  select coalesce(nullif((regexp_match(namespace_of.queue_name, i.namespace_regex))[1], ''), 'default')
+  select coalesce(nullif((regexp_match(namespace_of.queue_name collate "C", i.namespace_regex))[1], ''), 'default')
   from pgmq_notify.installation i
 $pgmq_notify$;
 comment on function pgmq_notify.namespace_of(text) is

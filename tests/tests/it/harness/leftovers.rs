@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use pgmq_notify_tests::{Server, Settings, TestDatabase, eventually};
+use pgmq_notify_tests::{Server, Settings, Stop, TestDatabase, Way, eventually};
+use sqlx::{Connection as _, PgConnection};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -22,11 +23,12 @@ fn runs(pid: &str) -> bool {
     signalled.is_ok_and(|status| status.success()) && !stat.contains(") Z ")
 }
 
-/// A test process of its own, with an own server, seen from outside.
+/// A test process of its own, with an own server and a database on the shared one, seen from outside.
 struct Process {
     child: Child,
     pid: String,
-    directory: String,
+    directories: Vec<String>,
+    database: String,
 }
 
 impl Process {
@@ -48,12 +50,21 @@ impl Process {
             .map_while(Result::ok)
             .find_map(|line| line.split_once("runs: ").map(|(_, said)| said.to_owned()));
         let said = said.expect("the test process says what it runs");
-        let (pid, directory) = said.split_once(' ').expect("a process id and a directory");
-        assert!(runs(pid) && Path::new(directory).is_dir(), "{said}");
+        let mut words = said.split(' ').map(ToOwned::to_owned);
+        let (pid, database) = words
+            .next()
+            .zip(words.next())
+            .expect("a process and a database");
+        let directories: Vec<_> = words.collect();
+        assert!(
+            runs(&pid) && directories.iter().all(|it| Path::new(it).is_dir()),
+            "{said}"
+        );
         Self {
             child,
-            pid: pid.to_owned(),
-            directory: directory.to_owned(),
+            pid,
+            directories,
+            database,
         }
     }
 
@@ -66,9 +77,16 @@ impl Process {
 
     async fn leaves_nothing(mut self) {
         self.child.wait().expect("wait for the test process");
+        let shared = Server::shared().await.expect("a server to ask");
         eventually(SOON, || async {
-            match (runs(&self.pid), Path::new(&self.directory).exists()) {
-                (false, false) => Ok(()),
+            let directories: Vec<_> = self
+                .directories
+                .iter()
+                .filter(|it| Path::new(it).exists())
+                .collect();
+            let databases = databases_beside(&shared, &self.database).await;
+            match (runs(&self.pid), directories, databases) {
+                (false, directories, None) if directories.is_empty() => Ok(()),
                 left => Err(left),
             }
         })
@@ -76,17 +94,46 @@ impl Process {
     }
 }
 
+/// What is left of the databases that a process made on the shared server: on a given one, they must be dropped, the others
+/// must go as a whole. A local server's directory is looked at anyway.
+async fn databases_beside(shared: &Server, database: &str) -> Option<String> {
+    let prefix = database
+        .rsplit_once('_')
+        .map_or(database, |(prefix, _)| prefix);
+    let left = match shared.way() {
+        Way::Url => sqlx::query_scalar(
+            "select coalesce(string_agg(datname, ' '), '') from pg_database where starts_with(datname, $1)",
+        )
+        .bind(prefix)
+        .fetch_one(&mut PgConnection::connect(&shared.url("postgres")).await.expect("connect"))
+        .await
+        .expect("look for databases"),
+        Way::Container => {
+            // Named like the databases in it.
+            let filter = format!("name={prefix}");
+            let docker = Command::new("docker").args(["ps", "-aq", "--filter", &filter]).output();
+            String::from_utf8_lossy(&docker.expect("ask docker").stdout).trim().to_owned()
+        }
+        _ => String::new(),
+    };
+    Some(left).filter(|left| !left.is_empty())
+}
+
 /// Ends at once when nobody holds its standard input.
 #[tokio::test]
 #[ignore = "run by the tests of this module, as a process to be killed"]
 async fn a_process_to_be_killed() {
     let server = Server::start(Settings::new()).await.unwrap();
-    let database = TestDatabase::create(&server, None).await.unwrap();
+    let database = TestDatabase::new().await;
     database.run("select 1").await.unwrap();
+    let directories = [&server, database.server()].into_iter();
+    let directories: Vec<_> = directories.filter_map(Server::directory).collect();
+    let directories: Vec<_> = directories.iter().filter_map(|it| it.to_str()).collect();
     println!(
-        "runs: {} {}",
+        "runs: {} {} {}",
         server.pid().unwrap(),
-        server.directory().unwrap().display()
+        database.name(),
+        directories.join(" ")
     );
     io::stdout().flush().unwrap();
     let _ = io::stdin().lines().next();
@@ -113,7 +160,7 @@ async fn an_own_server_is_gone_when_its_last_handle_is() {
         let (pid, directory) = (server.pid().unwrap(), server.directory().unwrap());
         let database = TestDatabase::create(&server, None).await.unwrap();
         match end {
-            "stopped" => server.stop(pgmq_notify_tests::Stop::Fast).await.unwrap(),
+            "stopped" => server.stop(Stop::Fast).await.unwrap(),
             "killed" => server.kill().await.unwrap(),
             _ => {}
         }

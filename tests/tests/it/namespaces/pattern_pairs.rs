@@ -121,8 +121,7 @@ const QUANTIFIERS: &[(&str, usize, usize)] = &[
     ("{1,2}", 1, 2),
     ("{1,3}", 1, 3),
     ("{2,}", 2, 4),
-    ("{3,200}", 3, 5),
-    ("{300}", 1, 2),
+    ("{3,20}", 3, 5),
 ];
 
 fn pattern(rng: &mut Rng) -> Piece {
@@ -181,7 +180,7 @@ fn piece(rng: &mut Rng, wild: usize, lazy: u8) -> Piece {
         0..40 => pick(rng, LETTERS),
         40..72 => pick(rng, CLASSES),
         72..77 => pick(rng, ODDITIES),
-        77..78 => pick(rng, ANCHORS),
+        77..79 => pick(rng, ANCHORS),
         _ if wild == 0 => pick(rng, LETTERS),
         _ => group(rng, wild - 1, lazy),
     };
@@ -191,7 +190,11 @@ fn piece(rng: &mut Rng, wild: usize, lazy: u8) -> Piece {
     if matches!(piece, Piece::Group(..)) && wild < 2 && rng.bool() {
         return piece;
     }
-    let &(quantifier, min, max) = rng.choice(QUANTIFIERS).unwrap_or(&QUANTIFIERS[0]);
+    let &(quantifier, min, max) = match rng.u8(..100) {
+        0 => &("{300}", 1, 2),
+        1 => &("{3,200}", 3, 5),
+        _ => rng.choice(QUANTIFIERS).unwrap_or(&QUANTIFIERS[0]),
+    };
     let repeat = Piece::Repeat(Box::new(piece), quantifier, min, max);
     if rng.u8(..100) < lazy {
         Piece::Repeat(Box::new(repeat), "", 1, 1).with_lazy()
@@ -225,6 +228,9 @@ fn group(rng: &mut Rng, wild: usize, lazy: u8) -> Piece {
 
 fn short(rng: &mut Rng, wild: usize, lazy: u8) -> Piece {
     let length = rng.usize(..3);
+    if rng.u8(..12) == 0 {
+        return pick(rng, ANCHORS);
+    }
     if wild == 0 {
         return Piece::Sequence((0..length).map(|_| pick(rng, LETTERS)).collect());
     }
