@@ -1,0 +1,6 @@
+-- migrate:up
+
+...
+-- migrate:down
+
+...
