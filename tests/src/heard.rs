@@ -48,7 +48,9 @@ impl Heard {
         match tokio::time::timeout(ARRIVES_WITHIN, self.0.recv()).await {
             Ok(Ok(notification)) => notification,
             Ok(Err(error)) => panic!("the test's listener failed: {error:?}"),
-            Err(_) => panic!("no notification within {ARRIVES_WITHIN:?}"),
+            Err(tokio::time::error::Elapsed { .. }) => {
+                panic!("no notification within {ARRIVES_WITHIN:?}")
+            }
         }
     }
 

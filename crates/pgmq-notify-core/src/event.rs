@@ -100,7 +100,8 @@ pub struct MessageReadyEvent {
     pub msg_id: i64,
     /// When the trigger ran, before the sender's commit.
     pub ready_at: SystemTime,
-    /// When the message can first be read. Later than `ready_at` for a delayed message.
+    /// When the message can first be read: later than `ready_at` for a delayed message, equal to it
+    /// otherwise.
     pub visible_at: SystemTime,
 }
 
@@ -119,7 +120,8 @@ pub struct MessageWithPayloadEvent {
     pub headers: Option<RawJson>,
     /// When the trigger ran, before the sender's commit.
     pub ready_at: SystemTime,
-    /// When the message can first be read. Later than `ready_at` for a delayed message.
+    /// When the message can first be read: later than `ready_at` for a delayed message, equal to it
+    /// otherwise.
     pub visible_at: SystemTime,
     /// Whole seconds from `ready_at` to `visible_at`, rounded up; 0 when it is visible at once.
     pub delay_seconds: u64,

@@ -1,5 +1,6 @@
 //! Up, down, up: what the migration does to the catalog, to other migrations, and to those who write meanwhile.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -246,16 +247,14 @@ async fn write(
     let mut writer = PgConnection::connect_with(&database.options()).await?;
     let (mut longest, mut transactions) = (Duration::ZERO, 0);
     while !end.load(Ordering::Relaxed) {
-        let sends: String = (0..per_transaction)
-            .map(|_| {
-                format!(
-                    "select pgmq.send('q{}_queue', '1');",
-                    fastrand::usize(1..=queues)
-                )
-            })
-            .collect();
+        let mut transaction = "begin;".to_owned();
+        for _ in 0..per_transaction {
+            let queue = fastrand::usize(1..=queues);
+            let _ = write!(transaction, " select pgmq.send('q{queue}_queue', '1');");
+        }
+        transaction.push_str(" commit");
         let start = Instant::now();
-        sqlx::raw_sql(AssertSqlSafe(format!("begin; {sends} commit")))
+        sqlx::raw_sql(AssertSqlSafe(transaction))
             .execute(&mut writer)
             .await?;
         longest = longest.max(start.elapsed());

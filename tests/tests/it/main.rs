@@ -1,5 +1,10 @@
 //! All integration tests in one binary, so that they link once.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a test calls is part of the test: it fails by panicking, at the line that failed"
+)]
+
 mod full_queue;
 mod harness;
 mod hostile;
