@@ -103,6 +103,25 @@ impl Server {
         .await
     }
 
+    /// A server for a program that shows something: an own one, so that nothing is left of it once this value is dropped, or
+    /// the shared one where another way than programs of this machine was chosen or is the only one open.
+    ///
+    /// # Errors
+    /// What to install or set.
+    pub async fn throwaway() -> Result<Self, Error> {
+        let chosen = match Way::forced()? {
+            None if existing::is_given() => Some(Way::Url),
+            forced => forced,
+        };
+        if matches!(chosen, None | Some(Way::Local)) {
+            let account = Account::for_servers()?;
+            if local_binaries(account.as_ref()).is_ok() {
+                return Self::start(Settings::new()).await;
+            }
+        }
+        Self::shared().await
+    }
+
     fn from_source(source: Source, prefix: String) -> Self {
         let inner = Inner {
             source,

@@ -13,6 +13,9 @@ use sqlx::{Connection as _, PgConnection};
 
 const SOON: Duration = Duration::from_secs(30);
 
+/// Set for the process that a test starts in order to kill it.
+const TO_BE_KILLED: &str = "PGMQ_NOTIFY_TEST_TO_BE_KILLED";
+
 /// Is this process there, other than as a zombie that nobody has waited for?
 fn runs(pid: &str) -> bool {
     let signalled = Command::new("kill")
@@ -32,15 +35,15 @@ struct Process {
 }
 
 impl Process {
-    /// Runs the test below and waits until its server runs.
+    /// Runs this binary's test of SIGKILL in its other role, and waits until its server runs.
     fn start() -> Self {
         let mut child = Command::new(env::current_exe().expect("the test binary"))
             .args([
                 "--exact",
-                "harness::leftovers::a_process_to_be_killed",
-                "--ignored",
+                "harness::leftovers::a_test_process_killed_by_sigkill_leaves_no_process_and_no_directory",
                 "--nocapture",
             ])
+            .env(TO_BE_KILLED, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -119,28 +122,32 @@ async fn databases_beside(shared: &Server, database: &str) -> Option<String> {
     Some(left).filter(|left| !left.is_empty())
 }
 
-/// Ends at once when nobody holds its standard input.
-#[tokio::test]
-#[ignore = "run by the tests of this module, as a process to be killed"]
-async fn a_process_to_be_killed() {
+/// The process to be killed. It ends at once when nobody holds its standard input.
+async fn run_until_killed() {
     let server = Server::start(Settings::new()).await.unwrap();
     let database = TestDatabase::new().await;
     database.run("select 1").await.unwrap();
     let directories = [&server, database.server()].into_iter();
     let directories: Vec<_> = directories.filter_map(Server::directory).collect();
     let directories: Vec<_> = directories.iter().filter_map(|it| it.to_str()).collect();
-    println!(
+    let mut stdout = io::stdout().lock();
+    writeln!(
+        stdout,
         "runs: {} {} {}",
         server.pid().unwrap(),
         database.name(),
         directories.join(" ")
-    );
-    io::stdout().flush().unwrap();
+    )
+    .unwrap();
+    stdout.flush().unwrap();
     let _ = io::stdin().lines().next();
 }
 
 #[tokio::test]
 async fn a_test_process_killed_by_sigkill_leaves_no_process_and_no_directory() {
+    if env::var_os(TO_BE_KILLED).is_some() {
+        return run_until_killed().await;
+    }
     let process = Process::start();
     process.signal("KILL");
     process.leaves_nothing().await;
