@@ -1,10 +1,16 @@
+-- Without triggers these functions run for every send. PostgreSQL does not expand a function that sets
+-- search_path, and plans one in the language sql anew in every query; plpgsql keeps its plans.
 create or replace function pgmq_notify.namespace_of(queue_name text)
 returns text
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $pgmq_notify$
-  select coalesce(nullif((regexp_match(namespace_of.queue_name collate "C", i.namespace_regex))[1], ''), 'default')
-  from pgmq_notify.installation i
+begin
+  return (
+    select coalesce(nullif((regexp_match(namespace_of.queue_name collate "C", i.namespace_regex))[1], ''), 'default')
+    from pgmq_notify.installation i
+  );
+end
 $pgmq_notify$;
 comment on function pgmq_notify.namespace_of(text) is
   'The namespace of a queue: what the naming pattern captures in its name, or default.';
@@ -13,21 +19,23 @@ comment on function pgmq_notify.namespace_of(text) is
 -- same way: the first characters within 46 bytes, ~, and 16 hexadecimal digits of the SHA-256.
 create or replace function pgmq_notify.channel_name(name text)
 returns text
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $pgmq_notify$
-  with channel as (
-    select coalesce(i.channels_prefix || '.', '') || channel_name.name as full_name
+declare
+  full_name text := (
+    select coalesce(i.channels_prefix || '.', '') || channel_name.name
     from pgmq_notify.installation i
-  )
-  select case
-    when octet_length(full_name) <= 63 then full_name
-    else (
-      select left(full_name, max(n)) from generate_series(1, 46) n
-      where octet_length(left(full_name, n)) <= 46
-    ) || '~' || left(encode(sha256(convert_to(full_name, 'UTF8')), 'hex'), 16)
-  end
-  from channel
+  );
+begin
+  if octet_length(full_name) <= 63 then
+    return full_name;
+  end if;
+  return (
+    select left(full_name, max(n)) from generate_series(1, 46) n
+    where octet_length(left(full_name, n)) <= 46
+  ) || '~' || left(encode(sha256(convert_to(full_name, 'UTF8')), 'hex'), 16);
+end
 $pgmq_notify$;
 comment on function pgmq_notify.channel_name(text) is
   'A channel of this installation: with its prefix, and shortened when it is longer than 63 bytes.';
@@ -41,22 +49,24 @@ create or replace function pgmq_notify.route(
   out max_payload_size integer,
   out payload boolean
 )
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $pgmq_notify$
+begin
+  namespace := pgmq_notify.namespace_of(route.queue_name);
+  names := format('"queue_name":%s,"namespace":%s', to_json(route.queue_name), to_json(route.namespace));
   select
-    n.namespace,
-    format('"queue_name":%s,"namespace":%s', to_json(route.queue_name), to_json(n.namespace)),
-    pgmq_notify.channel_name('pgmq_message_ready.' || n.namespace),
+    pgmq_notify.channel_name('pgmq_message_ready.' || route.namespace),
     case when i.global_channel then pgmq_notify.channel_name('pgmq_message_ready') else '' end,
     i.max_payload_size,
     case
-      when n.namespace = any (i.namespaces_with_payload) then true
-      when n.namespace = any (i.namespaces_without_payload) then false
+      when route.namespace = any (i.namespaces_with_payload) then true
+      when route.namespace = any (i.namespaces_without_payload) then false
       else i.payload
     end
-  from pgmq_notify.installation i
-  cross join lateral (select pgmq_notify.namespace_of(route.queue_name) as namespace) n
+  into channel, global_channel, max_payload_size, payload
+  from pgmq_notify.installation i;
+end
 $pgmq_notify$;
 comment on function pgmq_notify.route(text) is
   'Where the events of a queue go and what they say: worked out once per queue, not per message.';

@@ -1,0 +1,389 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use pgmq_notify_core::{ResumeReason, ResumedEvent};
+use tokio::time::Instant;
+
+/// The most notifications that the reading task stores before it lets another task run.
+const LARGEST_TURN: usize = 64;
+
+/// Between the reading task and the application: bounded, and never in the way of the reader.
+///
+/// The application takes everything at once, so that it locks once per batch and the reader wakes
+/// nobody while the application is busy.
+#[derive(Debug)]
+pub(crate) struct Buffer<T> {
+    capacity: usize,
+    /// How many notifications the application has taken and not yet consumed. They count.
+    unconsumed: AtomicUsize,
+    state: Mutex<State<T>>,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    entries: VecDeque<Entry<T>>,
+    /// How many of the entries are notifications.
+    notifications: usize,
+    /// How many notifications the application took last: never less than are unconsumed.
+    taken: usize,
+    overflow_since: Option<Instant>,
+    overflows: u64,
+    overflowed: u64,
+    waiting: Option<Waker>,
+    reader: Side,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Open,
+    Ended,
+}
+
+/// What the application takes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry<T> {
+    Notification(T),
+    Resumed(ResumedEvent),
+}
+
+/// What the reader did to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Push {
+    /// It slept and was woken.
+    Woke,
+    /// It will find the notification without being woken.
+    Stored,
+    /// The buffer is full, and the application will be told.
+    Overflowed,
+}
+
+/// What there was to take.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// At least one entry was appended.
+    Entries,
+    /// Everything is consumed, and events were dropped after it.
+    Overflow(ResumedEvent),
+    /// Everything is consumed, and no reader is there to bring more.
+    Ended,
+}
+
+impl<T> Buffer<T> {
+    /// `capacity` counts notifications and is not 0. Without a reader until [`open`](Self::open).
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            unconsumed: AtomicUsize::new(0),
+            state: Mutex::new(State {
+                entries: VecDeque::new(),
+                notifications: 0,
+                taken: 0,
+                overflow_since: None,
+                overflows: 0,
+                overflowed: 0,
+                waiting: None,
+                reader: Side::Ended,
+            }),
+        }
+    }
+
+    /// How many notifications the reader may store before it must let the application run.
+    ///
+    /// On a runtime of one thread a reader that never yields would fill the buffer before an
+    /// application that is quick enough ever runs.
+    pub(crate) fn turn(&self) -> usize {
+        (self.capacity / 2).clamp(1, LARGEST_TURN)
+    }
+
+    /// A reader begins.
+    pub(crate) fn open(&self) {
+        self.state().reader = Side::Open;
+    }
+
+    /// The reader ended; what it stored can still be taken.
+    pub(crate) fn end(&self) {
+        let mut state = self.state();
+        state.reader = Side::Ended;
+        wake(state);
+    }
+
+    /// Stores a notification, or notes that it did not fit. Never waits for the application.
+    ///
+    /// After the first one that does not fit, nothing fits until the application has consumed
+    /// everything: otherwise a slow application would get a gap between any two events.
+    pub(crate) fn push(&self, notification: T) -> Push {
+        let mut state = self.state();
+        if state.overflow_since.is_some() {
+            state.overflowed += 1;
+            return Push::Overflowed;
+        }
+        // The counter is shared with the application's core: it is looked at only when it matters.
+        if state.notifications + state.taken >= self.capacity
+            && state.notifications + self.unconsumed.load(Ordering::Acquire) >= self.capacity
+        {
+            state.overflow_since = Some(Instant::now());
+            state.overflows += 1;
+            state.overflowed += 1;
+            return Push::Overflowed;
+        }
+        state.notifications += 1;
+        state.entries.push_back(Entry::Notification(notification));
+        wake(state)
+    }
+
+    /// Marks a gap behind what is stored.
+    ///
+    /// It takes no room, and stays bounded all the same: with another gap right before it, the two
+    /// are one, and while the buffer overflows the mark of the overflow covers it.
+    pub(crate) fn push_resumed(&self, reason: ResumeReason, gap: Duration) {
+        let mut state = self.state();
+        if state.overflow_since.is_some() {
+            return;
+        }
+        if let Some(Entry::Resumed(before)) = state.entries.back_mut() {
+            before.gap += gap;
+        } else {
+            let resumed = ResumedEvent { reason, gap };
+            state.entries.push_back(Entry::Resumed(resumed));
+        }
+        wake(state);
+    }
+
+    /// Moves everything into `taken`, which is empty.
+    pub(crate) fn poll_take(
+        &self,
+        cx: &mut Context<'_>,
+        taken: &mut VecDeque<Entry<T>>,
+    ) -> Poll<Take> {
+        let mut state = self.state();
+        if !state.entries.is_empty() {
+            std::mem::swap(&mut state.entries, taken);
+            state.taken = std::mem::take(&mut state.notifications);
+            self.unconsumed.store(state.taken, Ordering::Release);
+            return Poll::Ready(Take::Entries);
+        }
+        state.taken = 0;
+        if let Some(since) = state.overflow_since.take() {
+            return Poll::Ready(Take::Overflow(ResumedEvent {
+                reason: ResumeReason::Overflow,
+                gap: since.elapsed(),
+            }));
+        }
+        if state.reader == Side::Ended {
+            return Poll::Ready(Take::Ended);
+        }
+        match &mut state.waiting {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// The application has consumed one of the notifications that it took.
+    pub(crate) fn consumed(&self) {
+        // The application is the only one who writes while it has any, so this need not be one step.
+        let unconsumed = self.unconsumed.load(Ordering::Relaxed);
+        self.unconsumed
+            .store(unconsumed.saturating_sub(1), Ordering::Release);
+    }
+
+    /// How often it overflowed, and how many notifications that cost.
+    pub(crate) fn overflows(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.overflows, state.overflowed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes after unlocking: the woken application wants the lock.
+fn wake<T>(mut state: MutexGuard<'_, State<T>>) -> Push {
+    let waiting = state.waiting.take();
+    drop(state);
+    match waiting {
+        Some(waker) => {
+            waker.wake();
+            Push::Woke
+        }
+        None => Push::Stored,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The application's side, as the listener does it.
+    struct Application<'a> {
+        buffer: &'a Buffer<u32>,
+        taken: VecDeque<Entry<u32>>,
+    }
+
+    /// What one look brought: a notification, a gap, an end.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Seen {
+        Notification(u32),
+        Gap(ResumeReason),
+        Nothing,
+        End,
+    }
+
+    impl<'a> Application<'a> {
+        fn of(buffer: &'a Buffer<u32>) -> Self {
+            let taken = VecDeque::new();
+            Self { buffer, taken }
+        }
+
+        fn next(&mut self) -> Seen {
+            let mut cx = Context::from_waker(Waker::noop());
+            loop {
+                match self.taken.pop_front() {
+                    Some(Entry::Notification(number)) => {
+                        self.buffer.consumed();
+                        return Seen::Notification(number);
+                    }
+                    Some(Entry::Resumed(resumed)) => return Seen::Gap(resumed.reason),
+                    None => match self.buffer.poll_take(&mut cx, &mut self.taken) {
+                        Poll::Ready(Take::Entries) => {}
+                        Poll::Ready(Take::Overflow(resumed)) => return Seen::Gap(resumed.reason),
+                        Poll::Ready(Take::Ended) => return Seen::End,
+                        Poll::Pending => return Seen::Nothing,
+                    },
+                }
+            }
+        }
+
+        fn all(&mut self) -> Vec<Seen> {
+            let mut all = vec![self.next()];
+            while !matches!(all.last(), Some(Seen::Nothing | Seen::End)) {
+                all.push(self.next());
+            }
+            all
+        }
+    }
+
+    fn open(capacity: usize) -> Buffer<u32> {
+        let buffer = Buffer::new(capacity);
+        buffer.open();
+        buffer
+    }
+
+    #[test]
+    fn an_overflow_is_one_gap_behind_everything_that_was_stored() {
+        let buffer = open(3);
+        let mut application = Application::of(&buffer);
+        for number in 1..=10 {
+            buffer.push(number);
+        }
+        assert_eq!(application.next(), Seen::Notification(1));
+        // There would be room again, but this one must not come before the gap.
+        assert_eq!(buffer.push(11), Push::Overflowed);
+        let rest = [
+            Seen::Notification(2),
+            Seen::Notification(3),
+            Seen::Gap(ResumeReason::Overflow),
+            Seen::Nothing,
+        ];
+        assert_eq!(application.all(), rest);
+        assert_eq!(buffer.overflows(), (1, 8));
+        buffer.push(12);
+        assert_eq!(application.all(), [Seen::Notification(12), Seen::Nothing]);
+    }
+
+    #[test]
+    fn what_was_taken_and_not_consumed_still_needs_its_room() {
+        let buffer = open(4);
+        let mut application = Application::of(&buffer);
+        for number in 1..=4 {
+            buffer.push(number);
+        }
+        for number in 1..=2 {
+            assert_eq!(application.next(), Seen::Notification(number));
+        }
+        // Two are taken and not consumed.
+        assert_eq!(buffer.push(5), Push::Stored);
+        assert_eq!(buffer.push(6), Push::Stored);
+        assert_eq!(buffer.push(7), Push::Overflowed);
+    }
+
+    #[test]
+    fn a_buffer_of_one_lets_one_after_the_other_through() {
+        let buffer = open(1);
+        let mut application = Application::of(&buffer);
+        for number in 1..=3 {
+            assert_eq!(buffer.push(number), Push::Stored);
+            assert_eq!(application.next(), Seen::Notification(number));
+        }
+        assert_eq!(buffer.overflows(), (0, 0));
+    }
+
+    #[test]
+    fn gaps_in_a_row_are_one_and_take_no_room() {
+        let buffer = open(1);
+        let mut application = Application::of(&buffer);
+        let second = Duration::from_secs(1);
+        for _ in 0..100 {
+            buffer.push_resumed(ResumeReason::Reconnected, second);
+        }
+        assert_eq!(buffer.push(1), Push::Stored);
+        let gap = |state: &State<u32>| match &state.entries[0] {
+            Entry::Resumed(resumed) => resumed.gap,
+            Entry::Notification(_) => panic!("the gap comes first"),
+        };
+        assert_eq!(gap(&buffer.state()), 100 * second);
+        let all = [
+            Seen::Gap(ResumeReason::Reconnected),
+            Seen::Notification(1),
+            Seen::Nothing,
+        ];
+        assert_eq!(application.all(), all);
+    }
+
+    #[test]
+    fn a_gap_within_an_overflow_is_covered_by_its_mark() {
+        let buffer = open(1);
+        let mut application = Application::of(&buffer);
+        buffer.push(1);
+        buffer.push(2);
+        buffer.push_resumed(ResumeReason::Reconnected, Duration::from_secs(1));
+        let all = [
+            Seen::Notification(1),
+            Seen::Gap(ResumeReason::Overflow),
+            Seen::Nothing,
+        ];
+        assert_eq!(application.all(), all);
+    }
+
+    #[test]
+    fn only_an_application_that_waits_is_woken_and_only_once() {
+        let buffer = open(10);
+        let mut application = Application::of(&buffer);
+        assert_eq!(buffer.push(1), Push::Stored);
+        application.all();
+        assert_eq!(buffer.push(2), Push::Woke);
+        assert_eq!(buffer.push(3), Push::Stored);
+    }
+
+    #[test]
+    fn what_was_stored_outlives_the_reader() {
+        let buffer = open(10);
+        let mut application = Application::of(&buffer);
+        buffer.push(1);
+        buffer.end();
+        assert_eq!(application.all(), [Seen::Notification(1), Seen::End]);
+        buffer.open();
+        assert_eq!(application.next(), Seen::Nothing);
+    }
+
+    #[test]
+    fn a_reader_takes_turns_before_it_has_filled_the_buffer() {
+        for (capacity, turn) in [(1, 1), (2, 1), (10, 5), (1000, 64), (usize::MAX, 64)] {
+            assert_eq!(open(capacity).turn(), turn, "{capacity}");
+        }
+    }
+}

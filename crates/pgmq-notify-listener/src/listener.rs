@@ -1,0 +1,323 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use futures_core::Stream;
+use pgmq_notify_core::{Channels, PgmqNotifyConfig, PgmqNotifyEvent, ResumeReason};
+use sqlx::PgPool;
+use sqlx::postgres::PgNotification;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, coop};
+use tokio::time::{Instant, timeout};
+
+use crate::buffer::{Entry, Take};
+use crate::decode::{Unreadable, decode};
+use crate::private_channel::PrivateChannel;
+use crate::reader::{Reader, Shared};
+use crate::subscription::Subscriptions;
+use crate::{ListenerError, ListenerErrorKind, ListenerStats, ListenerStatus};
+
+/// For a server that does not take leave.
+const DISCONNECTED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Receives the events of one database, over one connection of its own.
+///
+/// The [crate's documentation](crate) says what it promises. Dropping it ends its task and its
+/// connection; [`disconnect`](Self::disconnect) also waits for that.
+pub struct PgmqNotifyListener {
+    pub(crate) pool: PgPool,
+    pub(crate) config: PgmqNotifyConfig,
+    pub(crate) channels: Channels,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) subscriptions: Subscriptions,
+    reading: Reading,
+    taken: VecDeque<Entry<PgNotification>>,
+    stats: ListenerStats,
+}
+
+/// Whether there is a task to bring events.
+enum Reading {
+    /// There was none yet.
+    Never,
+    Task(JoinHandle<()>),
+    /// It was ended, at this time.
+    Ended(Instant),
+}
+
+impl PgmqNotifyListener {
+    /// A listener of the database that `pool` connects to. It does not connect yet.
+    ///
+    /// The pool says how to connect, and sends the notifications by which the reading task learns of
+    /// changed subscriptions. None of its connections is kept, so it needs no room for the listener;
+    /// its hooks, such as `after_connect`, do not see the listening connection.
+    ///
+    /// `buffer` is the number of events that wait for the application, at least 1. A notification has
+    /// at most 8 kilobytes.
+    ///
+    /// # Errors
+    ///
+    /// When `config` is invalid or `buffer` is 0.
+    #[expect(
+        clippy::unused_async,
+        reason = "the public contract awaits it, which leaves room to look at the database here"
+    )]
+    pub async fn new(
+        pool: PgPool,
+        config: PgmqNotifyConfig,
+        buffer: usize,
+    ) -> Result<Self, ListenerError> {
+        let channels = config.channels().map_err(|error| {
+            let operation = "make a listener of this configuration";
+            ListenerError::because(ListenerErrorKind::Configuration, operation, error)
+        })?;
+        if buffer == 0 {
+            return Err(ListenerError::new(
+                ListenerErrorKind::Argument,
+                "a buffer of 0 events holds none, use at least 1",
+            ));
+        }
+        let private = PrivateChannel::new(&mut fastrand::Rng::new())?;
+        Ok(Self {
+            pool,
+            config,
+            channels,
+            shared: Arc::new(Shared::new(private, buffer)),
+            subscriptions: Subscriptions::default(),
+            reading: Reading::Never,
+            taken: VecDeque::new(),
+            stats: ListenerStats::default(),
+        })
+    }
+
+    /// Connects, and listens to everything that was subscribed before.
+    ///
+    /// It gives up at the first error, and after 10 seconds at the latest; only once it has succeeded
+    /// is a lost session made again. Does nothing when it is connected. After
+    /// [`disconnect`](Self::disconnect) it connects again, and a `Resumed` event says for how long
+    /// nobody listened.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, it leaves the listener disconnected.
+    ///
+    /// # Errors
+    ///
+    /// [`kind`](ListenerError::kind) says which: nobody answers, wrong password, no such database…
+    pub async fn connect(&mut self) -> Result<(), ListenerError> {
+        let ended = match &self.reading {
+            Reading::Task(task) if !task.is_finished() => return Ok(()),
+            Reading::Never => None,
+            Reading::Task(_) => Some(Instant::now()),
+            Reading::Ended(at) => Some(*at),
+        };
+        let connecting = Connecting::begin(&self.shared.status);
+        let session = self.shared.open(&self.pool).await?;
+        if let Some(ended) = ended {
+            let buffer = &self.shared.buffer;
+            buffer.push_resumed(ResumeReason::Reconnected, ended.elapsed());
+        }
+        connecting.succeeded();
+        let reader = Reader::new(
+            Arc::clone(&self.shared),
+            self.pool.clone(),
+            fastrand::Rng::new(),
+        );
+        self.reading = Reading::Task(tokio::spawn(reader.run(session)));
+        Ok(())
+    }
+
+    /// Ends the connection, and waits until it is closed, 5 seconds at most.
+    ///
+    /// [`next_event`](Self::next_event) still returns what was received before, then `None`. The
+    /// subscriptions are kept, and [`connect`](Self::connect) may be called again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, the connection is closed all the same.
+    pub async fn disconnect(&mut self) {
+        let ended = Reading::Ended(Instant::now());
+        let task = match std::mem::replace(&mut self.reading, ended) {
+            Reading::Task(task) => task,
+            before => {
+                self.reading = before;
+                return;
+            }
+        };
+        // The only wait of the task that must not be cancelled is for news of a gap.
+        task.abort();
+        drop(task.await);
+        if let Some(session) = self.shared.take_session()
+            && timeout(DISCONNECTED_WITHIN, session.close()).await.is_err()
+        {
+            tracing::warn!("the server did not close the listening connection in time");
+        }
+    }
+
+    /// The next event; waits for it. `None` after [`disconnect`](Self::disconnect).
+    ///
+    /// A lost session is no error: it is made again, and a
+    /// [`Resumed`](PgmqNotifyEvent::Resumed) event says so. [`status`](Self::status) tells earlier.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: in a `select!` that another branch wins, no event is lost.
+    ///
+    /// # Errors
+    ///
+    /// When [`connect`](Self::connect) was never called, and once when the runtime of `connect` has shut
+    /// down.
+    pub async fn next_event(&mut self) -> Result<Option<PgmqNotifyEvent>, ListenerError> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// What it has seen so far.
+    pub fn stats(&self) -> ListenerStats {
+        let (overflows, overflowed_events) = self.shared.buffer.overflows();
+        let counters = &self.shared.counters;
+        ListenerStats {
+            gaps: counters.lost_sessions() + overflows,
+            reconnects: counters.reconnects(),
+            overflows,
+            overflowed_events,
+            ..self.stats.clone()
+        }
+    }
+
+    /// Whether it hears anything, to be looked at or waited for. It outlives the listener.
+    pub fn status(&self) -> watch::Receiver<ListenerStatus> {
+        self.shared.status.subscribe()
+    }
+
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<PgmqNotifyEvent>, ListenerError>> {
+        loop {
+            // An application that never waits would keep the reading task from running.
+            let progress = ready!(coop::poll_proceed(cx));
+            let event = match self.taken.pop_front() {
+                Some(Entry::Notification(notification)) => {
+                    self.shared.buffer.consumed();
+                    self.decoded(&notification)
+                }
+                Some(Entry::Resumed(resumed)) => Some(PgmqNotifyEvent::Resumed(resumed)),
+                None => match ready!(self.shared.buffer.poll_take(cx, &mut self.taken)) {
+                    Take::Entries => {
+                        self.stats.last_event_at = Some(SystemTime::now());
+                        None
+                    }
+                    Take::Overflow(resumed) => Some(PgmqNotifyEvent::Resumed(resumed)),
+                    Take::Ended => return Poll::Ready(self.ended()),
+                },
+            };
+            progress.made_progress();
+            if let Some(event) = event {
+                self.stats.count(&event);
+                return Poll::Ready(Ok(Some(event)));
+            }
+        }
+    }
+
+    /// The event of a notification, if it is one that the application wants.
+    fn decoded(&mut self, notification: &PgNotification) -> Option<PgmqNotifyEvent> {
+        match decode(notification) {
+            Ok(event) if self.subscriptions.want(&event) => Some(event),
+            Ok(_) => {
+                self.stats.unsubscribed += 1;
+                None
+            }
+            Err(unreadable) => {
+                self.survive(&unreadable, notification.channel());
+                None
+            }
+        }
+    }
+
+    /// Whoever sends nonsense at full speed shall not fill the log: each power of two is a warning.
+    fn survive(&mut self, unreadable: &Unreadable, channel: &str) {
+        let count = if unreadable.is_unknown_type {
+            &mut self.stats.unknown_event_types
+        } else {
+            &mut self.stats.invalid_payloads
+        };
+        *count += 1;
+        let (count, reason) = (*count, &unreadable.reason);
+        if count.is_power_of_two() {
+            tracing::warn!(channel, count, reason, "unreadable notification");
+        } else {
+            tracing::debug!(channel, count, reason, "unreadable notification");
+        }
+    }
+
+    fn ended(&mut self) -> Result<Option<PgmqNotifyEvent>, ListenerError> {
+        match self.reading {
+            Reading::Ended(_) => Ok(None),
+            Reading::Never => Err(ListenerError::new(
+                ListenerErrorKind::NotConnected,
+                "wait for an event of a listener that was never connected, call `connect` first",
+            )),
+            Reading::Task(_) => {
+                self.reading = Reading::Ended(Instant::now());
+                Err(ListenerError::new(
+                    ListenerErrorKind::Stopped,
+                    "wait for an event of a listener whose runtime has shut down",
+                ))
+            }
+        }
+    }
+}
+
+impl Stream for PgmqNotifyListener {
+    type Item = Result<PgmqNotifyEvent, ListenerError>;
+
+    /// As [`next_event`](PgmqNotifyListener::next_event).
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx).map(Result::transpose)
+    }
+}
+
+impl Drop for PgmqNotifyListener {
+    fn drop(&mut self) {
+        if let Reading::Task(task) = &self.reading {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for PgmqNotifyListener {
+    /// Without the pool, whose options hold the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgmqNotifyListener")
+            .field("subscriptions", &self.subscriptions)
+            .field("status", &*self.shared.status.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says `Connecting` while `connect` is at work, and takes it back when that fails or is cancelled.
+struct Connecting<'a> {
+    status: &'a watch::Sender<ListenerStatus>,
+    result: ListenerStatus,
+}
+
+impl<'a> Connecting<'a> {
+    fn begin(status: &'a watch::Sender<ListenerStatus>) -> Self {
+        status.send_replace(ListenerStatus::Connecting);
+        let result = ListenerStatus::Disconnected;
+        Self { status, result }
+    }
+
+    fn succeeded(mut self) {
+        self.result = ListenerStatus::Connected;
+    }
+}
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.status.send_replace(self.result);
+    }
+}

@@ -1,0 +1,172 @@
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pgmq_notify_core::ResumeReason;
+use sqlx::PgPool;
+use sqlx::postgres::PgNotification;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::backoff::Backoff;
+use crate::buffer::{Buffer, Push};
+use crate::private_channel::PrivateChannel;
+use crate::session::Session;
+use crate::stats::ReaderCounters;
+use crate::wanted::Wanted;
+use crate::{ListenerError, ListenerErrorKind, ListenerStatus};
+
+/// What the reading task and the application both see.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) private: PrivateChannel,
+    pub(crate) wanted: Wanted,
+    pub(crate) buffer: Buffer<PgNotification>,
+    pub(crate) status: watch::Sender<ListenerStatus>,
+    pub(crate) counters: ReaderCounters,
+    /// The present session's own pool, for `disconnect` to wait for the connection's end.
+    session: Mutex<Option<PgPool>>,
+}
+
+impl Shared {
+    pub(crate) fn new(private: PrivateChannel, capacity: usize) -> Self {
+        Self {
+            private,
+            wanted: Wanted::new(),
+            buffer: Buffer::new(capacity),
+            status: watch::Sender::new(ListenerStatus::Disconnected),
+            counters: ReaderCounters::default(),
+            session: Mutex::default(),
+        }
+    }
+
+    /// Opens a session with the options that the application's pool has now: a password may have
+    /// been changed there.
+    pub(crate) async fn open(&self, pool: &PgPool) -> Result<Session, ListenerError> {
+        let session = Session::open(&pool.connect_options(), &self.private, &self.wanted).await?;
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.pool().clone());
+        Ok(session)
+    }
+
+    pub(crate) fn take_session(&self) -> Option<PgPool> {
+        self.session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+/// The task that reads the socket, and nothing else: what it hears is decoded by the application.
+pub(crate) struct Reader {
+    shared: Arc<Shared>,
+    pool: PgPool,
+    backoff: Backoff,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>, pool: PgPool, chance: fastrand::Rng) -> Self {
+        shared.buffer.open();
+        Self {
+            shared,
+            pool,
+            backoff: Backoff::new(chance),
+        }
+    }
+
+    /// Reads until it is aborted.
+    pub(crate) async fn run(mut self, mut session: Session) {
+        loop {
+            let error = self.read(&mut session).await;
+            let since = Instant::now();
+            self.shared.counters.session_lost();
+            drop(session);
+            session = self.reconnect(error.kind(), since).await;
+        }
+    }
+
+    /// Reads until the session is lost, and returns why.
+    async fn read(&self, session: &mut Session) -> ListenerError {
+        let Shared { wanted, buffer, .. } = &*self.shared;
+        let private = self.shared.private.name().as_str();
+        let turn = buffer.turn();
+        let mut stored = 0;
+        loop {
+            let (received, waited) = watched(session.receive()).await;
+            let notification = match received {
+                Ok(notification) => notification,
+                Err(error) => return error,
+            };
+            let push = if notification.channel() == private {
+                Push::Stored
+            } else {
+                stored += 1;
+                buffer.push(notification)
+            };
+            if session.is_behind(wanted)
+                && let Err(error) = session.follow(wanted).await
+            {
+                return error;
+            }
+            // After a silence the application runs first, before this task asks an empty socket: it
+            // gets the event as early as from a loop of its own. In a burst it gets many at a time.
+            if stored >= turn || (waited && push == Push::Woke) {
+                stored = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Tries until there is a session again. Every error is retried: even a refused password may be
+    /// one that is being rotated.
+    async fn reconnect(&mut self, mut reason: ListenerErrorKind, since: Instant) -> Session {
+        loop {
+            let (attempt, wait) = self.backoff.next_attempt();
+            let status = ListenerStatus::Reconnecting { attempt, reason };
+            self.shared.status.send_replace(status);
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(attempt, wait_ms, reason = ?reason, "the listener has no session");
+            sleep(wait).await;
+            match self.shared.open(&self.pool).await {
+                Ok(session) => {
+                    self.backoff.reset();
+                    self.resumed(since);
+                    return session;
+                }
+                Err(error) => reason = error.kind(),
+            }
+        }
+    }
+
+    fn resumed(&self, since: Instant) {
+        let gap = since.elapsed();
+        self.shared.counters.reconnected();
+        self.shared
+            .buffer
+            .push_resumed(ResumeReason::Reconnected, gap);
+        self.shared.status.send_replace(ListenerStatus::Connected);
+        let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(gap_ms, "the listener has a session again");
+    }
+}
+
+impl Drop for Reader {
+    /// However the task ends, nobody waits for it in vain.
+    fn drop(&mut self) {
+        self.shared.buffer.end();
+        self.shared
+            .status
+            .send_replace(ListenerStatus::Disconnected);
+    }
+}
+
+/// The output, and whether it was waited for.
+async fn watched<F: Future>(future: F) -> (F::Output, bool) {
+    let mut future = pin!(future);
+    let mut waited = false;
+    let output = poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        waited |= polled.is_pending();
+        polled
+    });
+    (output.await, waited)
+}
