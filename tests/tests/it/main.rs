@@ -9,6 +9,7 @@ mod full_queue;
 mod harness;
 mod hostile;
 mod installation;
+mod listener;
 mod namespaces;
 mod producers;
 mod without_triggers;
