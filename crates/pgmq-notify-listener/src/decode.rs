@@ -1,7 +1,4 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use pgmq_notify_core::PgmqNotifyEvent;
-use sqlx::postgres::PgNotification;
 
 /// The most characters of a reason that are traced: it may quote what a stranger sent.
 const TRACED_CHARS: usize = 100;
@@ -23,16 +20,7 @@ impl Unreadable {
     }
 }
 
-pub(crate) fn decode(notification: &PgNotification) -> Result<PgmqNotifyEvent, Unreadable> {
-    // sqlx panics on text that is not UTF-8, which a database with the encoding SQL_ASCII delivers
-    // to whoever asks for UTF-8. It hands out the bytes in no other way.
-    match catch_unwind(AssertUnwindSafe(|| notification.payload())) {
-        Ok(text) => decode_text(text),
-        Err(_) => Err(Unreadable::invalid("the notification is not UTF-8")),
-    }
-}
-
-fn decode_text(text: &str) -> Result<PgmqNotifyEvent, Unreadable> {
+pub(crate) fn decode(text: &str) -> Result<PgmqNotifyEvent, Unreadable> {
     match PgmqNotifyEvent::from_json(text) {
         // The listener alone knows of its gaps.
         Ok(PgmqNotifyEvent::Resumed(_)) => {
@@ -63,7 +51,7 @@ mod tests {
             ),
             (r#"{"event_type":"queue_paused"}"#, true),
         ] {
-            let unreadable = decode_text(text).unwrap_err();
+            let unreadable = decode(text).unwrap_err();
             assert_eq!(unreadable.is_unknown_type, is_unknown_type, "{text}");
         }
     }
@@ -71,9 +59,9 @@ mod tests {
     #[test]
     fn a_reason_is_short_and_without_the_body() {
         let long = format!(r#"{{"event_type":"{}"}}"#, "x".repeat(5_000));
-        assert!(decode_text(&long).unwrap_err().reason.len() <= TRACED_CHARS);
+        assert!(decode(&long).unwrap_err().reason.len() <= TRACED_CHARS);
         let secret = r#"{"event_type":"message_with_payload","queue_name":"q","message":"secret"}"#;
-        let reason = decode_text(secret).unwrap_err().reason;
+        let reason = decode(secret).unwrap_err().reason;
         assert!(!reason.contains("secret"), "{reason}");
     }
 }

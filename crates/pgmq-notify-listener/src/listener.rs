@@ -168,8 +168,8 @@ impl PgmqNotifyListener {
     ///
     /// # Errors
     ///
-    /// When [`connect`](Self::connect) was never called, and once when the runtime of `connect` has shut
-    /// down.
+    /// When [`connect`](Self::connect) was never called, and once when the reading task has ended
+    /// with the runtime of `connect`.
     pub async fn next_event(&mut self) -> Result<Option<PgmqNotifyEvent>, ListenerError> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
@@ -224,7 +224,8 @@ impl PgmqNotifyListener {
 
     /// The event of a notification, if it is one that the application wants.
     fn decoded(&mut self, notification: &PgNotification) -> Option<PgmqNotifyEvent> {
-        match decode(notification) {
+        // It is UTF-8: whatever the database's encoding, the server checks what it sends.
+        match decode(notification.payload()) {
             Ok(event) if self.subscriptions.want(&event) => Some(event),
             Ok(_) => {
                 self.stats.unsubscribed += 1;
@@ -264,7 +265,7 @@ impl PgmqNotifyListener {
                 self.reading = Reading::Ended(Instant::now());
                 Err(ListenerError::new(
                     ListenerErrorKind::Stopped,
-                    "wait for an event of a listener whose runtime has shut down",
+                    "wait for an event of a listener whose reading task has ended, as its runtime does",
                 ))
             }
         }

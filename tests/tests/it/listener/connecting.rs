@@ -14,9 +14,11 @@ use super::{SOON, backends, connected, create, gap, next_message, no_backend_is_
 async fn refused(options: PgConnectOptions) -> ListenerErrorKind {
     let pool = PgPoolOptions::new().connect_lazy_with(options);
     let config = PgmqNotifyConfig::new();
-    let mut listener = PgmqNotifyListener::new(pool, config, 1).await.unwrap();
+    let mut listener = PgmqNotifyListener::new(pool, config, 1)
+        .await
+        .expect("a valid configuration");
     let start = Instant::now();
-    let error = listener.connect().await.unwrap_err();
+    let error = listener.connect().await.expect_err("no connection");
     assert!(
         start.elapsed() < Duration::from_secs(5),
         "{:?}",

@@ -208,11 +208,9 @@ async fn a_password_changed_meanwhile_is_retried_until_it_is_right_again() {
 async fn ask_for_passwords(directory: &Path, role: &PgConnectOptions) {
     let file = directory.join("data/pg_hba.conf");
     let rules = std::fs::read_to_string(&file).expect("the rules of the server");
-    let rule = format!(
-        "host all {} 127.0.0.1/32 scram-sha-256\n",
-        role.get_username()
-    );
-    std::fs::write(&file, rule + &rules).expect("a new rule");
+    let user = role.get_username();
+    let first = format!("host all {user} 127.0.0.1/32 scram-sha-256\n");
+    std::fs::write(&file, first + &rules).expect("a new rule");
     let admin = role.clone().username("postgres");
     let mut admin = PgConnection::connect_with(&admin).await.expect("connect");
     sqlx::raw_sql("select pg_reload_conf()")
