@@ -1,0 +1,240 @@
+//! How many messages per second senders get through, by who publishes them.
+//!
+//! Rates are compared as medians of short turns: in every round each way has one turn with each number of senders, in
+//! an order drawn anew, so that whatever else the machine does meets all of them.
+
+mod support;
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use pgmq_notify_core::PgmqNotifyConfig;
+use sqlx::PgConnection;
+use support::{
+    BODY, Deliveries, Environment, Failure, Options, Publisher, Queue, Sample, Table, ratio,
+    shuffled,
+};
+use tokio::{sync::Barrier, task::JoinSet};
+
+/// Enough for PostgreSQL to settle on its plans.
+const WARM_UP: u64 = 10;
+
+const SEND: &str = "select pgmq.send('orders_queue', $1::text::jsonb)";
+const SEND_AND_NOTIFY: &str = "select pgmq_notify.send('orders_queue', $1::text::jsonb)";
+
+/// The ways that others are compared with, by their place in [`ways`].
+const BARE: usize = 0;
+const ONE_NOTIFY: usize = 1;
+
+struct Way {
+    name: &'static str,
+    publisher: Publisher,
+    statement: &'static str,
+    /// Whether every message is notified once on the channel that is listened to.
+    notifies_each: bool,
+}
+
+fn ways() -> Vec<Way> {
+    let way = |name, publisher, notifies_each| Way {
+        name,
+        publisher,
+        statement: SEND,
+        notifies_each,
+    };
+    let ours = PgmqNotifyConfig::new;
+    vec![
+        way("pgmq.send, nobody notifies", Publisher::Nobody, false),
+        way("trigger with one pg_notify", Publisher::OneNotify, true),
+        way("PGMQ's notify, 0 ms", Publisher::Pgmq { throttle: 0 }, true),
+        way(
+            "PGMQ's notify, 250 ms",
+            Publisher::Pgmq { throttle: 250 },
+            false,
+        ),
+        way("ours, with body", Publisher::Ours(ours()), true),
+        way(
+            "ours, no global channel",
+            Publisher::Ours(ours().with_global_channel(false)),
+            true,
+        ),
+        way(
+            "ours, signal only",
+            Publisher::Ours(ours().with_payload(false)),
+            true,
+        ),
+        Way {
+            statement: SEND_AND_NOTIFY,
+            ..way(
+                "ours, without triggers",
+                Publisher::Ours(ours().with_triggers_enabled(false)),
+                true,
+            )
+        },
+    ]
+}
+
+fn main() -> ExitCode {
+    support::main_of(
+        "send",
+        "Messages per second, by who publishes them.",
+        |options| {
+            tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?
+                .block_on(run(options))
+        },
+    )
+}
+
+/// One way under test.
+struct Lane {
+    way: Way,
+    queue: Queue,
+    deliveries: Deliveries,
+    sent: u64,
+    /// Messages per second of each turn, by number of senders.
+    rates: Vec<Vec<f64>>,
+}
+
+async fn run(options: Options) -> Result<String, Failure> {
+    let quick = options.quick;
+    let rounds = options.rounds.unwrap_or(if quick { 1 } else { 5 });
+    let length = options
+        .slice
+        .unwrap_or(Duration::from_millis(if quick { 60 } else { 1000 }));
+    let senders = options.senders.unwrap_or_else(|| vec![1, 8, 32]);
+
+    let environment = Environment::start(options.flush).await?;
+    let mut report = environment.describe().await?;
+    let mut lanes = Vec::new();
+    for way in ways() {
+        let queue = Queue::create(&environment, &way.publisher).await?;
+        lanes.push(Lane {
+            deliveries: Deliveries::of(&queue).await?,
+            queue,
+            way,
+            sent: 0,
+            rates: vec![Vec::new(); senders.len()],
+        });
+    }
+    for round in 0..rounds {
+        if !quick {
+            writeln!(std::io::stderr(), "send: round {} of {rounds}", round + 1)?;
+        }
+        for (column, &senders) in senders.iter().enumerate() {
+            for place in shuffled(lanes.len(), round) {
+                let lane = &mut lanes[place];
+                let rate = lane.turn(senders, length).await?;
+                lane.rates[column].push(rate);
+            }
+        }
+    }
+    writeln!(
+        report,
+        "\n{rounds} rounds of turns of {} ms; message of {} bytes",
+        length.as_millis(),
+        BODY.len()
+    )?;
+    for (column, senders) in senders.iter().enumerate() {
+        writeln!(
+            report,
+            "\n{senders} {}",
+            if *senders == 1 { "sender" } else { "senders" }
+        )?;
+        write!(report, "{}", table(&lanes, column))?;
+    }
+    Ok(report)
+}
+
+impl Lane {
+    /// Messages per second of one turn.
+    async fn turn(&mut self, senders: usize, length: Duration) -> Result<f64, Failure> {
+        let start = Arc::new(Barrier::new(senders));
+        let mut sending = JoinSet::new();
+        for _ in 0..senders {
+            let connection = self.queue.connect().await?;
+            let statement = self.way.statement;
+            sending.spawn(sender(connection, statement, Arc::clone(&start), length));
+        }
+        let mut in_time = 0_u32;
+        while let Some(sender) = sending.join_next().await {
+            let sent = sender??;
+            in_time += sent.in_time;
+            self.sent += sent.all;
+        }
+        // What was not delivered yet would be delivered in the next turn's time.
+        if self.way.notifies_each {
+            self.deliveries.reach(self.sent).await;
+        }
+        Ok(f64::from(in_time) / length.as_secs_f64())
+    }
+}
+
+struct Sent {
+    in_time: u32,
+    all: u64,
+}
+
+async fn sender(
+    mut connection: PgConnection,
+    statement: &'static str,
+    start: Arc<Barrier>,
+    length: Duration,
+) -> Result<Sent, Failure> {
+    let mut sent = Sent { in_time: 0, all: 0 };
+    for _ in 0..WARM_UP {
+        send(&mut connection, statement).await?;
+        sent.all += 1;
+    }
+    start.wait().await;
+    let start = Instant::now();
+    while start.elapsed() < length {
+        send(&mut connection, statement).await?;
+        sent.all += 1;
+        if start.elapsed() <= length {
+            sent.in_time += 1;
+        }
+    }
+    sqlx::Connection::close(connection).await?;
+    Ok(sent)
+}
+
+/// To the end of the answer: a row arrives with its commit, but `fetch_one` would return before having read that.
+async fn send(connection: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query(statement)
+        .bind(BODY)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+fn table(lanes: &[Lane], column: usize) -> Table {
+    let rates: Vec<Sample> = lanes
+        .iter()
+        .map(|lane| Sample::new(lane.rates[column].iter().copied()))
+        .collect();
+    let mut table = Table::new([
+        "way",
+        "messages/s",
+        "lowest",
+        "highest",
+        "× bare",
+        "× one pg_notify",
+    ]);
+    for (lane, rate) in lanes.iter().zip(&rates) {
+        table.row([
+            lane.way.name.to_owned(),
+            format!("{:.0}", rate.median()),
+            format!("{:.0}", rate.min()),
+            format!("{:.0}", rate.max()),
+            format!("{:.2}", ratio(rate, &rates[BARE])),
+            format!("{:.2}", ratio(rate, &rates[ONE_NOTIFY])),
+        ]);
+    }
+    table
+}
