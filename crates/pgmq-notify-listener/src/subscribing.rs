@@ -20,8 +20,8 @@ const IN_EFFECT_WITHIN: Duration = Duration::from_secs(5);
 /// remembered, and takes effect with the next notification, the next change or the next session.
 ///
 /// **`unlisten_*`** returns when no event of what was removed is delivered any more. That does not
-/// depend on the server; when it cannot be told now, it goes on sending what the listener then leaves
-/// out, until one of the occasions above.
+/// depend on the server; when it cannot be told within 5 seconds, it goes on sending what the listener
+/// then leaves out, until one of the occasions above.
 ///
 /// No change loses or repeats an event of a subscription that stays. All of them are idempotent, and
 /// cancelled they have happened all the same. Their errors are a namespace that no queue can have, and

@@ -56,3 +56,24 @@ impl Wanted {
         self.in_effect.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channels(names: &[&str]) -> BTreeSet<ChannelName> {
+        let names = names.iter();
+        names.map(|name| ChannelName::new(*name).unwrap()).collect()
+    }
+
+    #[test]
+    fn only_a_change_makes_a_version() {
+        let wanted = Wanted::new();
+        assert_eq!(wanted.replace(channels(&[])), 0);
+        assert_eq!(wanted.replace(channels(&["a"])), 1);
+        assert_eq!(wanted.replace(channels(&["a"])), 1);
+        assert_eq!(wanted.replace(channels(&["a", "b"])), 2);
+        assert_eq!(wanted.version(), 2);
+        assert_eq!(*wanted.current().1, channels(&["a", "b"]));
+    }
+}

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pgmq_notify_core::{PgmqNotifyConfig, ResumeReason};
+use pgmq_notify_core::{PgmqNotifyConfig, PgmqNotifyEvent, ResumeReason};
 use pgmq_notify_listener::{ListenerErrorKind, ListenerStatus, PgmqNotifyListener};
 use pgmq_notify_tests::{Pgmq, Server, Settings, Stop, TestDatabase, eventually};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 
-use super::{SOON, connected, create, gap, next_message, send, terminate};
+use super::{SOON, connected, create, gap, message, next, next_message, send, terminate};
 
 async fn reconnecting(listener: &PgmqNotifyListener) -> ListenerStatus {
     let mut status = listener.status();
@@ -129,7 +129,11 @@ async fn arrives_again(database: &TestDatabase, listener: &mut PgmqNotifyListene
             .await
     })
     .await;
-    assert_eq!(next_message(listener).await, ("orders".into(), id));
+    let mut event = next(listener).await;
+    while let PgmqNotifyEvent::Resumed(_) = event {
+        event = next(listener).await;
+    }
+    assert_eq!(message(&event), ("orders".into(), id));
 }
 
 #[tokio::test]
