@@ -136,7 +136,7 @@ async fn run(options: Options) -> Result<String, Failure> {
     }
     writeln!(
         report,
-        "\n{rounds} rounds of turns of {} ms; message of {} bytes",
+        "\nrounds: {rounds}, each turn {} ms; message of {} bytes",
         length.as_millis(),
         BODY.len()
     )?;

@@ -102,7 +102,7 @@ async fn run(options: Options) -> Result<String, Failure> {
     }
     writeln!(
         report,
-        "\n{rounds} rounds of transactions of {inserts} inserts; message of {} bytes; µs per insert\n",
+        "\nrounds: {rounds}, each transaction {inserts} inserts; message of {} bytes; µs per insert\n",
         BODY.len()
     )?;
     write!(report, "{}", table(&lanes))?;
