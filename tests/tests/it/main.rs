@@ -1,5 +1,6 @@
 //! All integration tests in one binary, so that they link once.
 
+mod client;
 mod full_queue;
 mod harness;
 mod hostile;
