@@ -88,7 +88,7 @@ fn kind_of_state(call: &Call, state: &str) -> ErrorKind {
         // Ended by an administrator, by a crash, or not accepting connections yet.
         "57P01" | "57P02" | "57P03" | "57P05" => ErrorKind::Connection,
         _ => match state.get(..2) {
-            Some("08") => ErrorKind::Connection,
+            Some("08") if state != "08P01" => ErrorKind::Connection,
             Some("28") => ErrorKind::PermissionDenied,
             Some("53") => ErrorKind::Overloaded,
             _ => ErrorKind::Database,
@@ -126,6 +126,7 @@ mod tests {
             (&send, "57014", ErrorKind::Cancelled),
             (&send, "57P01", ErrorKind::Connection),
             (&send, "08006", ErrorKind::Connection),
+            (&send, "08P01", ErrorKind::Database),
             (&send, "53300", ErrorKind::Overloaded),
             (&send, "25P02", ErrorKind::Database),
         ] {

@@ -50,7 +50,7 @@ pub(crate) fn in_order<T: DeserializeOwned>(rows: &[PgRow]) -> Result<Vec<Receiv
 
 /// One row, decoded from the bytes that came.
 pub(crate) fn message<T: DeserializeOwned>(row: &PgRow) -> Result<Received<T>, Failure> {
-    let body = json(row.try_get_raw(6)?)?.unwrap_or("null");
+    let body = json(&row.try_get_raw(6)?)?.unwrap_or("null");
     let message = Message {
         msg_id: row.try_get(0)?,
         read_count: count::<i32, _>(row.try_get(1)?)?,
@@ -60,7 +60,7 @@ pub(crate) fn message<T: DeserializeOwned>(row: &PgRow) -> Result<Received<T>, F
             .map(time)
             .transpose()?,
         visible_at: time(row.try_get(4)?)?,
-        headers: json(row.try_get_raw(5)?)?.map(RawJson::new),
+        headers: json(&row.try_get_raw(5)?)?.map(RawJson::new),
         body: (),
     };
     Ok(match serde_json::from_str(body) {
@@ -85,7 +85,7 @@ fn with_body<T>(message: Message<()>, body: T) -> Message<T> {
 }
 
 /// The text of a `jsonb`, `None` for SQL's `NULL`.
-fn json(value: PgValueRef<'_>) -> Result<Option<&str>, Failure> {
+fn json<'r>(value: &PgValueRef<'r>) -> Result<Option<&'r str>, Failure> {
     use sqlx::ValueRef as _;
 
     if value.is_null() {

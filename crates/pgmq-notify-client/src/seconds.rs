@@ -9,7 +9,9 @@ const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 
 /// Whole seconds, rounded up: a lease is never shorter than what was asked for.
 pub(crate) fn whole(what: &str, duration: Duration) -> Result<i32, ClientError> {
-    let up = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    let up = duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0));
     i32::try_from(up).map_err(|_| too_long(what, duration))
 }
 

@@ -13,7 +13,7 @@ use sqlx::types::Type;
 use crate::ClientError;
 
 /// PostgreSQL counts from the beginning of 2000 in UTC.
-const EPOCH: Duration = Duration::from_secs(946_684_800);
+const EPOCH: Duration = Duration::from_hours(262_968);
 const TIMESTAMPTZ: Oid = Oid(1184);
 
 /// The bounds of PostgreSQL's type: 4714-11-24 BC, and before 294277-01-01.

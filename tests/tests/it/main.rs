@@ -5,6 +5,7 @@
     reason = "what a test calls is part of the test: it fails by panicking, at the line that failed"
 )]
 
+mod client;
 mod contract;
 mod full_queue;
 mod harness;

@@ -1,12 +1,10 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use sqlx::postgres::PgRow;
 
 use super::read::{quantity, visibility};
 use crate::call::Call;
 use crate::client::queue_name;
-use crate::failure::Failure;
 use crate::function::{self, Function};
 use crate::row::{by_id, in_order, select_messages};
 use crate::{Operation, PgmqNotifyClient, Polling, Received};
@@ -18,12 +16,20 @@ pub struct GroupedOptions {
 }
 
 /// One of PGMQ's ways to read groups.
-struct Way<T> {
+#[derive(Clone, Copy)]
+struct Way {
     operation: &'static str,
     needs: &'static [Function],
     once: &'static str,
     polling: &'static str,
-    decode: fn(Vec<PgRow>) -> Result<Vec<Received<T>>, Failure>,
+    order: Order,
+}
+
+/// In what order the messages come.
+#[derive(Clone, Copy)]
+enum Order {
+    Ids,
+    Turns,
 }
 
 /// The header `x-pgmq-group` names the group of a message; those without it are one group. A message
@@ -48,7 +54,7 @@ impl PgmqNotifyClient {
                 needs: &[function::READ_GROUPED, function::READ_GROUPED_WITH_POLL],
                 once: select_messages!("pgmq.read_grouped($1, $2, $3)"),
                 polling: select_messages!("pgmq.read_grouped_with_poll($1, $2, $3, $4, $5)"),
-                decode: by_id,
+                order: Order::Ids,
             },
         )
     }
@@ -75,7 +81,7 @@ impl PgmqNotifyClient {
                 ],
                 once: select_messages!("pgmq.read_grouped_rr($1, $2, $3)"),
                 polling: select_messages!("pgmq.read_grouped_rr_with_poll($1, $2, $3, $4, $5)"),
-                decode: |rows| in_order(&rows),
+                order: Order::Turns,
             },
         )
     }
@@ -102,7 +108,7 @@ impl PgmqNotifyClient {
                 ],
                 once: select_messages!("pgmq.read_grouped_head($1, $2, $3)"),
                 polling: select_messages!("pgmq.read_grouped_head_with_poll($1, $2, $3, $4, $5)"),
-                decode: by_id,
+                order: Order::Ids,
             },
         )
     }
@@ -112,7 +118,7 @@ impl PgmqNotifyClient {
         queue: impl AsRef<str>,
         vt: Duration,
         qty: u32,
-        way: Way<T>,
+        way: Way,
     ) -> Operation<'_, Vec<Received<T>>, GroupedOptions> {
         let queue = queue_name(queue);
         let call = Call::new(way.operation, way.needs).on(&queue);
@@ -131,7 +137,11 @@ impl PgmqNotifyClient {
                     if let Some((up_to, every)) = options.polling {
                         query = query.bind(up_to).bind(every);
                     }
-                    (way.decode)(query.fetch_all(connection).await?)
+                    let rows = query.fetch_all(connection).await?;
+                    match way.order {
+                        Order::Ids => by_id(rows),
+                        Order::Turns => in_order(&rows),
+                    }
                 })
             },
         )

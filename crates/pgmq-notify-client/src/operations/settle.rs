@@ -8,6 +8,9 @@ use crate::{Operation, PgmqNotifyClient, Received};
 
 use super::read::quantity;
 
+// The casts keep the texts of overloads apart: a connection keeps the statement that was prepared
+// for a text first, whatever types it was prepared with.
+
 const POP: &str = select_messages!("pgmq.pop($1)");
 const POP_BATCH: &str = select_messages!("pgmq.pop($1, $2)");
 
@@ -77,7 +80,7 @@ impl PgmqNotifyClient {
             queue,
             move |connection, queue, ()| {
                 Box::pin(async move {
-                    let deleted = sqlx::query_scalar("select pgmq.delete($1, $2)")
+                    let deleted = sqlx::query_scalar("select pgmq.delete($1, $2::bigint)")
                         .bind(queue.as_str())
                         .bind(msg_id)
                         .fetch_one(connection)
@@ -97,7 +100,7 @@ impl PgmqNotifyClient {
             call.on(&queue),
             queue,
             msg_ids,
-            "select pgmq.delete($1, $2)",
+            "select pgmq.delete($1, $2::bigint[])",
         )
     }
 
@@ -111,7 +114,7 @@ impl PgmqNotifyClient {
             queue,
             move |connection, queue, ()| {
                 Box::pin(async move {
-                    let archived = sqlx::query_scalar("select pgmq.archive($1, $2)")
+                    let archived = sqlx::query_scalar("select pgmq.archive($1, $2::bigint)")
                         .bind(queue.as_str())
                         .bind(msg_id)
                         .fetch_one(connection)
@@ -135,7 +138,7 @@ impl PgmqNotifyClient {
             call.on(&queue),
             queue,
             msg_ids,
-            "select pgmq.archive($1, $2)",
+            "select pgmq.archive($1, $2::bigint[])",
         )
     }
 

@@ -31,8 +31,19 @@ enum Vt {
     At(Timestamp),
 }
 
-const ONE: &str = "select msg_id, read_ct, vt from pgmq.set_vt($1, $2, $3)";
-const MANY: &str = "select msg_id, read_ct, vt from pgmq.set_vt($1, $2, $3) order by msg_id";
+/// Each overload has a text of its own, with its types: a connection keeps the statement that was
+/// prepared for a text first, whatever types it was prepared with.
+macro_rules! set_vt {
+    ($ids:literal, $vt:literal) => {
+        concat!(
+            "select msg_id, read_ct, vt from pgmq.set_vt($1, $2::",
+            $ids,
+            ", $3::",
+            $vt,
+            ") order by msg_id"
+        )
+    };
+}
 
 impl PgmqNotifyClient {
     /// Sets when a message becomes visible, claimed or not: after a
@@ -57,10 +68,10 @@ impl PgmqNotifyClient {
         let arguments = queue.and_then(|queue| Ok((queue, Vt::new(vt)?)));
         Operation::new(self, call, arguments, move |connection, (queue, vt), ()| {
             Box::pin(async move {
-                let query = sqlx::query(ONE).bind(queue.as_str()).bind(msg_id);
+                let query = |sql| sqlx::query(sql).bind(queue.as_str()).bind(msg_id);
                 let row = match vt {
-                    Vt::Seconds(seconds) => query.bind(seconds),
-                    Vt::At(time) => query.bind(time),
+                    Vt::Seconds(seconds) => query(set_vt!("bigint", "integer")).bind(seconds),
+                    Vt::At(time) => query(set_vt!("bigint", "timestamp with time zone")).bind(time),
                 }
                 .fetch_optional(connection)
                 .await?;
@@ -93,10 +104,12 @@ impl PgmqNotifyClient {
             arguments,
             |connection, (queue, msg_ids, vt), ()| {
                 Box::pin(async move {
-                    let query = sqlx::query(MANY).bind(queue.as_str()).bind(msg_ids);
+                    let query = |sql| sqlx::query(sql).bind(queue.as_str()).bind(msg_ids);
                     let rows = match vt {
-                        Vt::Seconds(seconds) => query.bind(seconds),
-                        Vt::At(time) => query.bind(time),
+                        Vt::Seconds(seconds) => query(set_vt!("bigint[]", "integer")).bind(seconds),
+                        Vt::At(time) => {
+                            query(set_vt!("bigint[]", "timestamp with time zone")).bind(time)
+                        }
                     }
                     .fetch_all(connection)
                     .await?;
