@@ -12,8 +12,7 @@ const LARGEST_TURN: usize = 64;
 
 /// Between the reading task and the application: bounded, and never in the way of the reader.
 ///
-/// The application takes everything at once, so that it locks once per batch and the reader wakes
-/// nobody while the application is busy.
+/// The application takes everything at once, so that it locks once per batch.
 #[derive(Debug)]
 pub(crate) struct Buffer<T> {
     capacity: usize,
@@ -49,12 +48,10 @@ pub(crate) enum Entry<T> {
     Resumed(ResumedEvent),
 }
 
-/// What the reader did to the application.
+/// What became of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Push {
-    /// It slept and was woken.
-    Woke,
-    /// It will find the notification without being woken.
+    /// The application finds it, but a waiting one is not woken by it.
     Stored,
     /// The buffer is full, and the application will be told.
     Overflowed,
@@ -131,7 +128,15 @@ impl<T> Buffer<T> {
         }
         state.notifications += 1;
         state.entries.push_back(Entry::Notification(notification));
-        wake(state)
+        Push::Stored
+    }
+
+    /// Wakes the application, if it waits; returns whether it did.
+    ///
+    /// Apart from [`push`](Self::push), because a wake-up may cost more than everything else that is
+    /// done for a notification: in a burst, one is enough for many.
+    pub(crate) fn wake(&self) -> bool {
+        wake(self.state())
     }
 
     /// Marks a gap behind what is stored.
@@ -202,16 +207,10 @@ impl<T> Buffer<T> {
 }
 
 /// Wakes after unlocking: the woken application wants the lock.
-fn wake<T>(mut state: MutexGuard<'_, State<T>>) -> Push {
+fn wake<T>(mut state: MutexGuard<'_, State<T>>) -> bool {
     let waiting = state.waiting.take();
     drop(state);
-    match waiting {
-        Some(waker) => {
-            waker.wake();
-            Push::Woke
-        }
-        None => Push::Stored,
-    }
+    waiting.map(Waker::wake).is_some()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
-use crate::buffer::{Buffer, Push};
+use crate::buffer::Buffer;
 use crate::private_channel::PrivateChannel;
 use crate::session::Session;
 use crate::stats::ReaderCounters;
@@ -78,6 +78,7 @@ impl Reader {
         loop {
             let error = self.read(&mut session).await;
             let since = Instant::now();
+            self.shared.buffer.wake();
             self.shared.counters.session_lost();
             drop(session);
             session = self.reconnect(error.kind(), since).await;
@@ -89,29 +90,39 @@ impl Reader {
         let Shared { wanted, buffer, .. } = &*self.shared;
         let private = self.shared.private.name().as_str();
         let turn = buffer.turn();
-        let mut stored = 0;
+        // Notifications that a waiting application has not been woken for.
+        let mut quiet = 0;
         loop {
-            let (received, waited) = watched(session.receive()).await;
+            let (received, waited) = watched(session.receive(), || {
+                if quiet > 0 {
+                    buffer.wake();
+                    quiet = 0;
+                }
+            })
+            .await;
             let notification = match received {
                 Ok(notification) => notification,
                 Err(error) => return error,
             };
-            let push = if notification.channel() == private {
-                Push::Stored
-            } else {
-                stored += 1;
-                buffer.push(notification)
-            };
-            if session.is_behind(wanted)
-                && let Err(error) = session.follow(wanted).await
-            {
-                return error;
+            if notification.channel() != private {
+                buffer.push(notification);
+                quiet += 1;
+            }
+            if session.is_behind(wanted) {
+                buffer.wake();
+                if let Err(error) = session.follow(wanted).await {
+                    return error;
+                }
             }
             // After a silence the application runs first, before this task asks an empty socket: it
-            // gets the event as early as from a loop of its own. In a burst it gets many at a time.
-            if stored >= turn || (waited && push == Push::Woke) {
-                stored = 0;
-                tokio::task::yield_now().await;
+            // gets the event as early as from a loop of its own. In a burst it is woken once for many,
+            // and this task pauses, because on a single thread the two have to take turns.
+            let is_long = quiet >= turn;
+            if waited || is_long {
+                quiet = 0;
+                if buffer.wake() || is_long {
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }
@@ -159,13 +170,16 @@ impl Drop for Reader {
     }
 }
 
-/// The output, and whether it was waited for.
-async fn watched<F: Future>(future: F) -> (F::Output, bool) {
+/// The output, and whether it was waited for; `before_waiting` runs before each wait.
+async fn watched<F: Future>(future: F, mut before_waiting: impl FnMut()) -> (F::Output, bool) {
     let mut future = pin!(future);
     let mut waited = false;
     let output = poll_fn(|cx| {
         let polled = future.as_mut().poll(cx);
-        waited |= polled.is_pending();
+        if polled.is_pending() {
+            waited = true;
+            before_waiting();
+        }
         polled
     });
     (output.await, waited)
