@@ -226,6 +226,7 @@ async fn pgmqs_own_notifications_are_enabled_changed_listed_and_disabled() {
 
     client.disable_notify_insert("orders_queue").await.unwrap();
     assert_eq!(client.list_notify_insert_throttles().await.unwrap(), []);
+    client.disable_notify_insert("no_queue").await.unwrap();
     let error = client
         .update_notify_insert("orders_queue", LONG)
         .await
