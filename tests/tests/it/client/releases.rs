@@ -70,7 +70,7 @@ async fn older(database: &TestDatabase, minor: u32) {
             database
                 .run(format!("drop function pgmq.{function}"))
                 .await
-                .unwrap();
+                .expect("the helper's SQL is right");
         }
     }
 }
@@ -92,18 +92,42 @@ fn assert_lacks(error: &ClientError, installed: &str, needs: &str) {
 
 async fn every_topic_error(client: &PgmqNotifyClient) -> [ClientError; 9] {
     [
-        client.bind_topic("a", "orders_queue").await.unwrap_err(),
-        client.unbind_topic("a", "orders_queue").await.unwrap_err(),
-        client.list_topic_bindings().await.unwrap_err(),
+        client
+            .bind_topic("a", "orders_queue")
+            .await
+            .expect_err("there are no topics before 1.11"),
+        client
+            .unbind_topic("a", "orders_queue")
+            .await
+            .expect_err("there are no topics before 1.11"),
+        client
+            .list_topic_bindings()
+            .await
+            .expect_err("there are no topics before 1.11"),
         client
             .list_queue_topic_bindings("orders_queue")
             .await
-            .unwrap_err(),
-        client.test_routing("a").await.unwrap_err(),
-        client.send_topic("a", &1).await.unwrap_err(),
-        client.send_batch_topic("a", [1]).await.unwrap_err(),
-        client.validate_routing_key("a").await.unwrap_err(),
-        client.validate_topic_pattern("a").await.unwrap_err(),
+            .expect_err("there are no topics before 1.11"),
+        client
+            .test_routing("a")
+            .await
+            .expect_err("there are no topics before 1.11"),
+        client
+            .send_topic("a", &1)
+            .await
+            .expect_err("there are no topics before 1.11"),
+        client
+            .send_batch_topic("a", [1])
+            .await
+            .expect_err("there are no topics before 1.11"),
+        client
+            .validate_routing_key("a")
+            .await
+            .expect_err("there are no topics before 1.11"),
+        client
+            .validate_topic_pattern("a")
+            .await
+            .expect_err("there are no topics before 1.11"),
     ]
 }
 
