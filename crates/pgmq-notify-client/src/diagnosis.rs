@@ -184,8 +184,8 @@ mod tests {
 
     #[test]
     fn a_function_with_more_parameters_by_default_is_the_same_function() {
-        assert!(installed(None, 10).has(&function::CREATE_PARTITIONED));
-        assert!(!installed(None, 9).has(&function::CREATE_PARTITIONED));
-        assert!(!installed(None, 10).has(&function::SET_VT));
+        assert!(installed(None, 9).has(&function::CREATE_PARTITIONED));
+        assert!(!installed(None, 8).has(&function::CREATE_PARTITIONED));
+        assert!(!installed(None, 8).has(&function::SET_VT));
     }
 }

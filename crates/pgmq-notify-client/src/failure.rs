@@ -61,9 +61,10 @@ pub(crate) fn explain(call: &Call, error: sqlx::Error) -> ClientError {
 /// Retry or stop hangs on this: one pure function from what happened to its kind.
 fn kind(call: &Call, error: &sqlx::Error) -> ErrorKind {
     match error {
-        sqlx::Error::Database(_) => {
-            sqlstate(error).map_or(ErrorKind::Database, |state| kind_of_state(call, state))
-        }
+        sqlx::Error::Database(_) => match postgres(error) {
+            Some(error) => kind_of_refusal(call, error.code(), error.message(), error.routine()),
+            None => ErrorKind::Database,
+        },
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
@@ -75,8 +76,18 @@ fn kind(call: &Call, error: &sqlx::Error) -> ErrorKind {
     }
 }
 
-fn kind_of_state(call: &Call, state: &str) -> ErrorKind {
+fn kind_of_refusal(call: &Call, state: &str, message: &str, routine: Option<&str>) -> ErrorKind {
     match state {
+        // Exceptions of pg_partman itself look the same but for their words, which nothing translates.
+        "P0001" if call.raised() == ErrorKind::PartmanMissing => {
+            if message.starts_with("pg_partman is required") {
+                ErrorKind::PartmanMissing
+            } else {
+                ErrorKind::Database
+            }
+        }
+        // The server's notification queue is full.
+        "54000" if routine == Some("PreCommit_Notify") => ErrorKind::Overloaded,
         "P0001" => call.raised(),
         "42P01" => ErrorKind::QueueNotFound,
         "42501" => ErrorKind::PermissionDenied,
@@ -97,10 +108,11 @@ fn kind_of_state(call: &Call, state: &str) -> ErrorKind {
 }
 
 fn sqlstate(error: &sqlx::Error) -> Option<&str> {
-    error
-        .as_database_error()?
-        .try_downcast_ref::<PgDatabaseError>()
-        .map(PgDatabaseError::code)
+    postgres(error).map(PgDatabaseError::code)
+}
+
+fn postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
 }
 
 #[cfg(test)]
@@ -119,7 +131,8 @@ mod tests {
             (&read, "22P05", ErrorKind::Database),
             (&send, "42P01", ErrorKind::QueueNotFound),
             (&send, "P0001", ErrorKind::Database),
-            (&partitioned, "P0001", ErrorKind::PartmanMissing),
+            (&partitioned, "P0001", ErrorKind::Database),
+            (&send, "54000", ErrorKind::BodyRefused),
             (&send, "42501", ErrorKind::PermissionDenied),
             (&send, "28P01", ErrorKind::PermissionDenied),
             (&send, "40P01", ErrorKind::Conflict),
@@ -130,7 +143,20 @@ mod tests {
             (&send, "53300", ErrorKind::Overloaded),
             (&send, "25P02", ErrorKind::Database),
         ] {
-            assert_eq!(kind_of_state(call, state), expected, "{state}");
+            assert_eq!(kind_of_refusal(call, state, "", None), expected, "{state}");
         }
+        assert_eq!(
+            kind_of_refusal(
+                &partitioned,
+                "P0001",
+                "pg_partman is required for partitioned queues",
+                None
+            ),
+            ErrorKind::PartmanMissing
+        );
+        assert_eq!(
+            kind_of_refusal(&send, "54000", "", Some("PreCommit_Notify")),
+            ErrorKind::Overloaded
+        );
     }
 }

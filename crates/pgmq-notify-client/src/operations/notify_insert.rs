@@ -91,7 +91,8 @@ impl PgmqNotifyClient {
         )
     }
 
-    /// Disables PGMQ's own notifications of a queue. PGMQ 1.7.
+    /// Disables PGMQ's own notifications of a queue; one that has none, or is not there, is no error.
+    /// PGMQ 1.7.
     pub fn disable_notify_insert(&self, queue: impl AsRef<str>) -> Operation<'_, ()> {
         let queue = queue_name(queue);
         let call = Call::new("disable notify insert", &[function::DISABLE_NOTIFY_INSERT]);

@@ -10,7 +10,10 @@ use super::{LONG, Order, client, decoded, ids};
 
 async fn with_queue() -> (TestDatabase, PgmqNotifyClient) {
     let (database, client) = client().await;
-    client.create_queue("Orders_queue").await.unwrap();
+    client
+        .create_queue("Orders_queue")
+        .await
+        .expect("the helper's SQL is right");
     (database, client)
 }
 

@@ -146,10 +146,6 @@ async fn a_queue_that_is_not_there_is_told_by_every_operation_on_it() {
             client.create_fifo_index("no_queue").await.unwrap_err(),
             "create FIFO index",
         ),
-        (
-            client.disable_notify_insert("no_queue").await.unwrap_err(),
-            "disable notify insert",
-        ),
     ] {
         assert_eq!(
             error.kind(),

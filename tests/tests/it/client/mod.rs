@@ -1,5 +1,6 @@
 //! The client against a real server: every operation, by theme.
 
+mod bodies;
 mod claiming;
 mod decoding;
 mod errors;
@@ -19,7 +20,7 @@ use pgmq_notify_tests::TestDatabase;
 use serde::{Deserialize, Serialize};
 
 /// Longer than any test.
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Order {

@@ -10,7 +10,10 @@ use super::{LONG, client, decoded, ids};
 
 async fn with_queue() -> (TestDatabase, PgmqNotifyClient) {
     let (database, client) = client().await;
-    client.create_queue("orders_queue").await.unwrap();
+    client
+        .create_queue("orders_queue")
+        .await
+        .expect("the helper's SQL is right");
     (database, client)
 }
 
@@ -22,19 +25,19 @@ async fn is_running(database: &TestDatabase, text: &str) -> bool {
     .bind(text)
     .fetch_one(database.pool())
     .await
-    .unwrap()
+    .expect("the helper's SQL is right")
 }
 
 /// Sends bodies of their own number into groups; `None` has no header.
 async fn send_groups(client: &PgmqNotifyClient, groups: &[Option<&str>]) -> Vec<i64> {
     let mut sent = Vec::new();
     for group in groups {
-        let send = client.send("orders_queue", &1);
-        let send = match group {
-            Some(group) => send.headers(&json!({"x-pgmq-group": group})),
-            None => send,
+        let sending = client.send("orders_queue", &1);
+        let sending = match group {
+            Some(group) => sending.headers(&json!({"x-pgmq-group": group})),
+            None => sending,
         };
-        sent.push(send.await.unwrap());
+        sent.push(sending.await.expect("the helper's SQL is right"));
     }
     sent
 }

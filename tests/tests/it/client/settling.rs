@@ -10,7 +10,10 @@ use super::{LONG, client, ids};
 
 async fn with_queue() -> (TestDatabase, PgmqNotifyClient) {
     let (database, client) = client().await;
-    client.create_queue("orders_queue").await.unwrap();
+    client
+        .create_queue("orders_queue")
+        .await
+        .expect("the helper's SQL is right");
     (database, client)
 }
 
@@ -137,23 +140,26 @@ async fn visibility_is_set_by_duration_and_by_point_in_time() {
 async fn visibility_of_a_batch_is_set_for_those_that_are_there() {
     let (_database, client) = with_queue().await;
     let sent = client.send_batch("orders_queue", 0..3).await.unwrap();
-    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800);
-    let set = client
+    let at = SystemTime::UNIX_EPOCH + Duration::from_hours(1_139_568);
+    let changed = client
         .set_vt_batch("orders_queue", &[sent[2], 99, sent[0]], at)
         .await
         .unwrap();
-    let pairs: Vec<_> = set.iter().map(|set| (set.msg_id, set.visible_at)).collect();
+    let pairs: Vec<_> = changed
+        .iter()
+        .map(|one| (one.msg_id, one.visible_at))
+        .collect();
     assert_eq!(pairs, [(sent[0], at), (sent[2], at)]);
     let read = client
         .read_batch::<u8>("orders_queue", LONG, 9)
         .await
         .unwrap();
     assert_eq!(ids(read), [sent[1]]);
-    let set = client
+    let changed = client
         .set_vt_batch("orders_queue", &sent, Duration::ZERO)
         .await
         .unwrap();
-    assert_eq!(set.len(), 3);
+    assert_eq!(changed.len(), 3);
     let read = client
         .read_batch::<u8>("orders_queue", LONG, 9)
         .await

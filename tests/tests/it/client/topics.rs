@@ -11,18 +11,27 @@ use super::{LONG, client, decoded, told};
 async fn with_queues() -> (TestDatabase, PgmqNotifyClient) {
     let (database, client) = client().await;
     for queue in ["All Logs", "errors_queue", "idle_queue"] {
-        client.create_queue(queue).await.unwrap();
+        client
+            .create_queue(queue)
+            .await
+            .expect("the helper's SQL is right");
     }
-    client.bind_topic("logs.#", "All Logs").await.unwrap();
-    client.bind_topic("logs.*", "All Logs").await.unwrap();
+    client
+        .bind_topic("logs.#", "All Logs")
+        .await
+        .expect("the helper's SQL is right");
+    client
+        .bind_topic("logs.*", "All Logs")
+        .await
+        .expect("the helper's SQL is right");
     client
         .bind_topic("logs.error", "errors_queue")
         .await
-        .unwrap();
+        .expect("the helper's SQL is right");
     client
         .bind_topic("logs.error", "errors_queue")
         .await
-        .unwrap();
+        .expect("the helper's SQL is right");
     (database, client)
 }
 

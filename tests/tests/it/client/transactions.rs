@@ -266,3 +266,28 @@ async fn a_missing_function_is_explained_though_the_caller_holds_the_last_connec
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("needs PGMQ"), "{error}");
 }
+
+#[tokio::test]
+async fn an_operation_dropped_on_its_way_is_done_whole_or_not_at_all() {
+    let (database, client) = client().await;
+    client.create_queue("orders_queue").await.unwrap();
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(database.options())
+        .await
+        .unwrap();
+    let small = PgmqNotifyClient::with_pool(pool, PgmqNotifyConfig::new()).unwrap();
+    for microseconds in (0..4000).step_by(200) {
+        let send = small.send_batch("orders_queue", 0..10).into_future();
+        let _ = tokio::time::timeout(Duration::from_micros(microseconds), send).await;
+    }
+    // The one connection of that pool is whole, and has nothing left to do when it answers.
+    let sent = small.send_batch("orders_queue", 0..10).await.unwrap();
+    assert_eq!(sent.len(), 10);
+    let length = small.metrics("orders_queue").await.unwrap().length;
+    assert_eq!(
+        length % 10,
+        0,
+        "{length} messages: a batch was sent in part"
+    );
+}
