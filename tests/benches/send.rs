@@ -14,7 +14,7 @@ use std::{
 };
 
 use pgmq_notify_core::PgmqNotifyConfig;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use support::{
     BODY, Deliveries, Environment, Failure, Options, Publisher, Queue, Sample, Table, ratio,
     shuffled,
@@ -94,8 +94,10 @@ fn main() -> ExitCode {
 /// One way under test.
 struct Lane {
     way: Way,
-    queue: Queue,
+    _queue: Queue,
     deliveries: Deliveries,
+    /// As many as ever send at a time, made and warmed up before anything is measured.
+    connections: Vec<PgConnection>,
     sent: u64,
     /// Messages per second of each turn, by number of senders.
     rates: Vec<Vec<f64>>,
@@ -103,24 +105,18 @@ struct Lane {
 
 async fn run(options: Options) -> Result<String, Failure> {
     let quick = options.quick;
-    let rounds = options.rounds.unwrap_or(if quick { 1 } else { 5 });
+    let rounds = options.rounds.unwrap_or(if quick { 1 } else { 16 });
     let length = options
         .slice
-        .unwrap_or(Duration::from_millis(if quick { 60 } else { 1000 }));
+        .unwrap_or(Duration::from_millis(if quick { 60 } else { 300 }));
     let senders = options.senders.unwrap_or_else(|| vec![1, 8, 32]);
 
     let environment = Environment::start(options.flush).await?;
     let mut report = environment.describe().await?;
     let mut lanes = Vec::new();
+    let most = senders.iter().copied().max().unwrap_or(1);
     for way in ways() {
-        let queue = Queue::create(&environment, &way.publisher).await?;
-        lanes.push(Lane {
-            deliveries: Deliveries::of(&queue).await?,
-            queue,
-            way,
-            sent: 0,
-            rates: vec![Vec::new(); senders.len()],
-        });
+        lanes.push(Lane::open(way, &environment, most, senders.len()).await?);
     }
     for round in 0..rounds {
         if !quick {
@@ -148,17 +144,47 @@ async fn run(options: Options) -> Result<String, Failure> {
         )?;
         write!(report, "{}", table(&lanes, column))?;
     }
+    for lane in lanes {
+        lane.close().await?;
+    }
     Ok(report)
 }
 
 impl Lane {
+    async fn open(
+        way: Way,
+        environment: &Environment,
+        most: usize,
+        columns: usize,
+    ) -> Result<Self, Failure> {
+        let queue = Queue::create(environment, &way.publisher).await?;
+        let deliveries = Deliveries::of(&queue).await?;
+        let mut connections = Vec::with_capacity(most);
+        let mut sent = 0;
+        for _ in 0..most {
+            let mut connection = queue.connect().await?;
+            for _ in 0..WARM_UP {
+                send(&mut connection, way.statement).await?;
+                sent += 1;
+            }
+            connections.push(connection);
+        }
+        Ok(Self {
+            way,
+            _queue: queue,
+            deliveries,
+            connections,
+            sent,
+            rates: vec![Vec::new(); columns],
+        })
+    }
+
     /// Messages per second of one turn.
     async fn turn(&mut self, senders: usize, length: Duration) -> Result<f64, Failure> {
         let start = Arc::new(Barrier::new(senders));
+        let statement = self.way.statement;
         let mut sending = JoinSet::new();
-        for _ in 0..senders {
-            let connection = self.queue.connect().await?;
-            let statement = self.way.statement;
+        for connection in self.connections.drain(..senders) {
             sending.spawn(sender(connection, statement, Arc::clone(&start), length));
         }
         let mut in_time = 0_u32;
@@ -166,6 +192,7 @@ impl Lane {
             let sent = sender??;
             in_time += sent.in_time;
             self.sent += sent.all;
+            self.connections.push(sent.connection);
         }
         // What was not delivered yet would be delivered in the next turn's time.
         if self.way.notifies_each {
@@ -173,9 +200,17 @@ impl Lane {
         }
         Ok(f64::from(in_time) / length.as_secs_f64())
     }
+
+    async fn close(self) -> Result<(), sqlx::Error> {
+        for connection in self.connections {
+            connection.close().await?;
+        }
+        Ok(())
+    }
 }
 
 struct Sent {
+    connection: PgConnection,
     in_time: u32,
     all: u64,
 }
@@ -186,22 +221,21 @@ async fn sender(
     start: Arc<Barrier>,
     length: Duration,
 ) -> Result<Sent, Failure> {
-    let mut sent = Sent { in_time: 0, all: 0 };
-    for _ in 0..WARM_UP {
-        send(&mut connection, statement).await?;
-        sent.all += 1;
-    }
+    let (mut in_time, mut all) = (0, 0);
     start.wait().await;
     let start = Instant::now();
     while start.elapsed() < length {
         send(&mut connection, statement).await?;
-        sent.all += 1;
+        all += 1;
         if start.elapsed() <= length {
-            sent.in_time += 1;
+            in_time += 1;
         }
     }
-    sqlx::Connection::close(connection).await?;
-    Ok(sent)
+    Ok(Sent {
+        connection,
+        in_time,
+        all,
+    })
 }
 
 /// To the end of the answer: a row arrives with its commit, but `fetch_one` would return before having read that.

@@ -22,6 +22,8 @@ impl Environment {
     pub(crate) async fn start(flush: Flush) -> Result<Self, Failure> {
         let settings = Settings::new()
             .set("shared_buffers", "256MB")
+            // 100 senders to each of the ways, all connected all the time.
+            .set("max_connections", "1000")
             // Neither a checkpoint nor a vacuum falls into somebody's turn.
             .set("max_wal_size", "16GB")
             .set("checkpoint_timeout", "1h")
