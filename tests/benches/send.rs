@@ -14,7 +14,7 @@ use std::{
 };
 
 use pgmq_notify_core::PgmqNotifyConfig;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use support::{
     BODY, Deliveries, Environment, Failure, Options, Publisher, Queue, Sample, Table, ratio,
     shuffled,
@@ -109,7 +109,9 @@ async fn run(options: Options) -> Result<String, Failure> {
     let length = options
         .slice
         .unwrap_or(Duration::from_millis(if quick { 60 } else { 300 }));
-    let senders = options.senders.unwrap_or_else(|| vec![1, 8, 32]);
+    let senders = options
+        .senders
+        .unwrap_or_else(|| if quick { vec![1, 8] } else { vec![1, 8, 32] });
 
     let environment = Environment::start(options.flush).await?;
     let mut report = environment.describe().await?;
@@ -163,10 +165,13 @@ impl Lane {
         let mut sent = 0;
         for _ in 0..most {
             let mut connection = queue.connect().await?;
+            // Plans are what is warmed up, not the disk.
+            connection.execute("set synchronous_commit = off").await?;
             for _ in 0..WARM_UP {
                 send(&mut connection, way.statement).await?;
                 sent += 1;
             }
+            connection.execute("reset synchronous_commit").await?;
             connections.push(connection);
         }
         Ok(Self {
