@@ -121,7 +121,7 @@ pub(crate) const CREATE_PARTITIONED_PREMAKE: Function =
 
 pub(crate) const NOTIFY_CREATE: Function = notify("create(text)");
 pub(crate) const NOTIFY_CREATE_PARTITIONED: Function =
-    notify("create_partitioned(text, text, text)");
+    notify("create_partitioned(text, text, text, integer)");
 pub(crate) const NOTIFY_CREATE_UNLOGGED: Function = notify("create_unlogged(text)");
 pub(crate) const NOTIFY_DROP_QUEUE: Function = notify("drop_queue(text)");
 pub(crate) const NOTIFY_SEND: Function =

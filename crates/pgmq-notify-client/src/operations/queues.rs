@@ -8,7 +8,7 @@ use super::{by_sender, needed_by_sender};
 use crate::call::Call;
 use crate::client::queue_name;
 use crate::failure::Failure;
-use crate::function::{self, Schema};
+use crate::function;
 use crate::row::{count, time};
 use crate::{ClientError, ErrorKind, Operation, Partitions, PgmqNotifyClient};
 
@@ -81,7 +81,7 @@ impl PgmqNotifyClient {
     /// # Errors
     ///
     /// [`PartmanMissing`](ErrorKind::PartmanMissing) without that extension.
-    /// [`premake`](Partitions::premake) needs PGMQ 1.13, and triggers.
+    /// [`premake`](Partitions::premake) needs PGMQ 1.13.
     pub fn create_partitioned_queue(
         &self,
         queue: impl AsRef<str>,
@@ -89,17 +89,10 @@ impl PgmqNotifyClient {
     ) -> Operation<'_, ()> {
         let queue = queue_name(queue);
         let sender = self.sender();
-        let parameters = partitions.parameters().and_then(|parameters| {
-            if sender == Schema::PgmqNotify && parameters.premake.is_some() {
-                return Err(ClientError::invalid(
-                    "`premake` is not possible where triggers are switched off: pgmq_notify.create_partitioned has no such parameter",
-                ));
-            }
-            Ok(parameters)
-        });
+        let parameters = partitions.parameters();
         let needs: &[function::Function] = match &parameters {
             Ok(parameters) if parameters.premake.is_some() => {
-                &[function::CREATE_PARTITIONED_PREMAKE]
+                needed_by_sender!(self, CREATE_PARTITIONED_PREMAKE, NOTIFY_CREATE_PARTITIONED)
             }
             _ => needed_by_sender!(self, CREATE_PARTITIONED, NOTIFY_CREATE_PARTITIONED),
         };
@@ -113,22 +106,18 @@ impl PgmqNotifyClient {
             arguments,
             move |connection, (queue, parameters), ()| {
                 Box::pin(async move {
-                    let query = match parameters.premake {
-                        Some(premake) => {
-                            sqlx::query("select pgmq.create_partitioned($1, $2, $3, $4)")
-                                .bind(queue.as_str())
-                                .bind(parameters.interval)
-                                .bind(parameters.retention)
-                                .bind(premake)
-                        }
-                        None => sqlx::query(by_sender!(
-                            sender,
-                            "select",
-                            "create_partitioned($1, $2, $3)"
-                        ))
+                    let sql = if parameters.premake.is_some() {
+                        by_sender!(sender, "select", "create_partitioned($1, $2, $3, $4)")
+                    } else {
+                        by_sender!(sender, "select", "create_partitioned($1, $2, $3)")
+                    };
+                    let query = sqlx::query(sql)
                         .bind(queue.as_str())
                         .bind(parameters.interval)
-                        .bind(parameters.retention),
+                        .bind(parameters.retention);
+                    let query = match parameters.premake {
+                        Some(premake) => query.bind(premake),
+                        None => query,
                     };
                     query.execute(connection).await?;
                     Ok(())

@@ -1,4 +1,4 @@
-{%- macro create(name, parameters, arguments, types) -%}
+{%- macro create(name, parameters, types) -%}
 create or replace function pgmq_notify.{{ name }}(queue_name text{{ parameters }})
 returns void
 language plpgsql
@@ -8,7 +8,7 @@ declare
   created text := queue_name;
 begin
   if not exists (select from pgmq.meta m where m.queue_name = created) then
-    perform pgmq.{{ name }}(created{{ arguments }});
+    {{ caller() }}
     perform pgmq_notify.publish_queue_created(
       m.queue_name, m.created_at, m.is_partitioned, m.is_unlogged
     ) from pgmq.meta m where m.queue_name = created;
@@ -129,16 +129,26 @@ $pgmq_notify$;
 comment on function pgmq_notify.send_batch_topic(text, jsonb[], jsonb[], timestamp with time zone) is
   'pgmq.send_batch_topic (PGMQ 1.11 and newer), and an event for each queue in the same transaction.';
 
-{% call create("\"create\"", "", "", "") %}{% endcall %}
+{% call create("\"create\"", "", "") -%}
+    perform pgmq."create"(created);
+{%- endcall %}
 
-{% call create("create_unlogged", "", "", "") %}{% endcall %}
+{% call create("create_unlogged", "", "") -%}
+    perform pgmq.create_unlogged(created);
+{%- endcall %}
 
 {% call create(
   "create_partitioned",
-  ",\n  partition_interval text default '10000',\n  retention_interval text default '100000'\n",
-  ", partition_interval, retention_interval",
-  ", text, text"
-) %}{% endcall %}
+  ",\n  partition_interval text default '10000',\n  retention_interval text default '100000',\n  premake integer default null\n",
+  ", text, text, integer"
+) -%}
+    if premake is null then
+      perform pgmq.create_partitioned(created, partition_interval, retention_interval);
+    else
+      -- PGMQ 1.13 and newer.
+      perform pgmq.create_partitioned(created, partition_interval, retention_interval, premake);
+    end if;
+{%- endcall %}
 
 create or replace function pgmq_notify.drop_queue(queue_name text)
 returns boolean
