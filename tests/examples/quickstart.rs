@@ -166,7 +166,8 @@ async fn acknowledge(client: &PgmqNotifyClient, event: PgmqNotifyEvent) -> Resul
         bytes += message.body.note.len();
         done.push(message.msg_id);
     }
-    let deleted = client.delete_batch(&queue, &done).await?;
+    let mut deleted = client.delete_batch(&queue, &done).await?;
+    deleted.sort_unstable();
     if deleted != msg_ids {
         return Err(format!("claimed and deleted {deleted:?} of {msg_ids:?}").into());
     }

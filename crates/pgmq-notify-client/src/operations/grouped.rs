@@ -152,17 +152,8 @@ impl PgmqNotifyClient {
     ///
     /// It keeps senders waiting until it is built.
     pub fn create_fifo_index(&self, queue: impl AsRef<str>) -> Operation<'_, ()> {
-        let queue = queue_name(queue);
         let call = Call::new("create FIFO index", &[function::CREATE_FIFO_INDEX]);
-        Operation::new(self, call.on(&queue), queue, |connection, queue, ()| {
-            Box::pin(async move {
-                sqlx::query("select pgmq.create_fifo_index($1)")
-                    .bind(queue.as_str())
-                    .execute(connection)
-                    .await?;
-                Ok(())
-            })
-        })
+        self.on_queue(call, queue, "select pgmq.create_fifo_index($1)")
     }
 
     /// Creates that index on every queue, in one transaction. PGMQ 1.9.

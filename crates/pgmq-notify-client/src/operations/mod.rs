@@ -11,6 +11,10 @@ mod settle;
 mod topics;
 mod visibility;
 
+use crate::call::Call;
+use crate::client::queue_name;
+use crate::{Operation, PgmqNotifyClient};
+
 pub use grouped::GroupedOptions;
 pub use metrics::QueueMetrics;
 pub use notify_insert::NotifyInsertThrottle;
@@ -45,3 +49,24 @@ macro_rules! needed_by_sender {
     };
 }
 use needed_by_sender;
+
+impl PgmqNotifyClient {
+    /// A statement whose only parameter is the queue, and whose result nobody needs.
+    fn on_queue(&self, call: Call, queue: impl AsRef<str>, sql: &'static str) -> Operation<'_, ()> {
+        let queue = queue_name(queue);
+        Operation::new(
+            self,
+            call.on(&queue),
+            queue,
+            move |connection, queue, ()| {
+                Box::pin(async move {
+                    sqlx::query(sql)
+                        .bind(queue.as_str())
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            },
+        )
+    }
+}

@@ -35,27 +35,9 @@ impl PgmqNotifyClient {
         queue: impl AsRef<str>,
         throttle: Duration,
     ) -> Operation<'_, ()> {
-        let queue = queue_name(queue);
-        let call = Call::new("enable notify insert", &[function::ENABLE_NOTIFY_INSERT])
-            .on(&queue)
-            .raising(ErrorKind::QueueNotFound);
-        let arguments =
-            queue.and_then(|queue| Ok((queue, seconds::millis("a throttle", throttle)?)));
-        Operation::new(
-            self,
-            call,
-            arguments,
-            |connection, (queue, throttle), ()| {
-                Box::pin(async move {
-                    sqlx::query("select pgmq.enable_notify_insert($1, $2)")
-                        .bind(queue.as_str())
-                        .bind(throttle)
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
-            },
-        )
+        let call = Call::new("enable notify insert", &[function::ENABLE_NOTIFY_INSERT]);
+        let sql = "select pgmq.enable_notify_insert($1, $2)";
+        self.throttled(call, queue, throttle, sql)
     }
 
     /// Changes how often PGMQ's own notifications are sent. PGMQ 1.11.
@@ -68,19 +50,29 @@ impl PgmqNotifyClient {
         queue: impl AsRef<str>,
         throttle: Duration,
     ) -> Operation<'_, ()> {
+        let call = Call::new("update notify insert", &[function::UPDATE_NOTIFY_INSERT]);
+        let sql = "select pgmq.update_notify_insert($1, $2)";
+        self.throttled(call, queue, throttle, sql)
+    }
+
+    fn throttled(
+        &self,
+        call: Call,
+        queue: impl AsRef<str>,
+        throttle: Duration,
+        sql: &'static str,
+    ) -> Operation<'_, ()> {
         let queue = queue_name(queue);
-        let call = Call::new("update notify insert", &[function::UPDATE_NOTIFY_INSERT])
-            .on(&queue)
-            .raising(ErrorKind::QueueNotFound);
+        let call = call.on(&queue).raising(ErrorKind::QueueNotFound);
         let arguments =
             queue.and_then(|queue| Ok((queue, seconds::millis("a throttle", throttle)?)));
         Operation::new(
             self,
             call,
             arguments,
-            |connection, (queue, throttle), ()| {
+            move |connection, (queue, throttle), ()| {
                 Box::pin(async move {
-                    sqlx::query("select pgmq.update_notify_insert($1, $2)")
+                    sqlx::query(sql)
                         .bind(queue.as_str())
                         .bind(throttle)
                         .execute(connection)
@@ -94,17 +86,8 @@ impl PgmqNotifyClient {
     /// Disables PGMQ's own notifications of a queue; one that has none, or is not there, is no error.
     /// PGMQ 1.7.
     pub fn disable_notify_insert(&self, queue: impl AsRef<str>) -> Operation<'_, ()> {
-        let queue = queue_name(queue);
         let call = Call::new("disable notify insert", &[function::DISABLE_NOTIFY_INSERT]);
-        Operation::new(self, call.on(&queue), queue, |connection, queue, ()| {
-            Box::pin(async move {
-                sqlx::query("select pgmq.disable_notify_insert($1)")
-                    .bind(queue.as_str())
-                    .execute(connection)
-                    .await?;
-                Ok(())
-            })
-        })
+        self.on_queue(call, queue, "select pgmq.disable_notify_insert($1)")
     }
 
     /// The queues that PGMQ's own notifications are enabled for, by name. PGMQ 1.11.

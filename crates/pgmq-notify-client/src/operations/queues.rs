@@ -29,51 +29,17 @@ pub struct Queue {
 impl PgmqNotifyClient {
     /// Creates a queue, and its archive. A queue that exists stays as it is.
     pub fn create_queue(&self, queue: impl AsRef<str>) -> Operation<'_, ()> {
-        let queue = queue_name(queue);
-        let call = Call::new(
-            "create queue",
-            needed_by_sender!(self, CREATE, NOTIFY_CREATE),
-        );
+        let needs = needed_by_sender!(self, CREATE, NOTIFY_CREATE);
         let sql = by_sender!(self.sender(), "select", "\"create\"($1)");
-        Operation::new(
-            self,
-            call.on(&queue),
-            queue,
-            move |connection, queue, ()| {
-                Box::pin(async move {
-                    sqlx::query(sql)
-                        .bind(queue.as_str())
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
-            },
-        )
+        self.on_queue(Call::new("create queue", needs), queue, sql)
     }
 
     /// Creates a queue whose messages are not written to the WAL: faster, and empty after a crash of
     /// the server and on a promoted standby. A queue that exists stays as it is.
     pub fn create_unlogged_queue(&self, queue: impl AsRef<str>) -> Operation<'_, ()> {
-        let queue = queue_name(queue);
-        let call = Call::new(
-            "create unlogged queue",
-            needed_by_sender!(self, CREATE_UNLOGGED, NOTIFY_CREATE_UNLOGGED),
-        );
+        let needs = needed_by_sender!(self, CREATE_UNLOGGED, NOTIFY_CREATE_UNLOGGED);
         let sql = by_sender!(self.sender(), "select", "create_unlogged($1)");
-        Operation::new(
-            self,
-            call.on(&queue),
-            queue,
-            move |connection, queue, ()| {
-                Box::pin(async move {
-                    sqlx::query(sql)
-                        .bind(queue.as_str())
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
-            },
-        )
+        self.on_queue(Call::new("create unlogged queue", needs), queue, sql)
     }
 
     /// Creates a queue that `pg_partman` partitions. A queue that exists is an error of `pg_partman`.

@@ -72,57 +72,22 @@ impl PgmqNotifyClient {
 
     /// Deletes a message; `false` when it is gone already.
     pub fn delete(&self, queue: impl AsRef<str>, msg_id: i64) -> Operation<'_, bool> {
-        let queue = queue_name(queue);
         let call = Call::new("delete", &[function::DELETE]);
-        Operation::new(
-            self,
-            call.on(&queue),
-            queue,
-            move |connection, queue, ()| {
-                Box::pin(async move {
-                    let deleted = sqlx::query_scalar("select pgmq.delete($1, $2::bigint)")
-                        .bind(queue.as_str())
-                        .bind(msg_id)
-                        .fetch_one(connection)
-                        .await?;
-                    Ok(deleted)
-                })
-            },
-        )
+        self.settled(call, queue, msg_id, "select pgmq.delete($1, $2::bigint)")
     }
 
     /// Deletes messages, and gives the ids of those that were there, in no particular order. No
     /// ids: no SQL.
     pub fn delete_batch(&self, queue: impl AsRef<str>, msg_ids: &[i64]) -> Operation<'_, Vec<i64>> {
-        let queue = queue_name(queue);
         let call = Call::new("delete batch", &[function::DELETE_BATCH]);
-        self.settled(
-            call.on(&queue),
-            queue,
-            msg_ids,
-            "select pgmq.delete($1, $2::bigint[])",
-        )
+        let sql = "select pgmq.delete($1, $2::bigint[])";
+        self.settled_batch(call, queue, msg_ids, sql)
     }
 
     /// Moves a message to the archive of its queue; `false` when it is gone already.
     pub fn archive(&self, queue: impl AsRef<str>, msg_id: i64) -> Operation<'_, bool> {
-        let queue = queue_name(queue);
         let call = Call::new("archive", &[function::ARCHIVE]);
-        Operation::new(
-            self,
-            call.on(&queue),
-            queue,
-            move |connection, queue, ()| {
-                Box::pin(async move {
-                    let archived = sqlx::query_scalar("select pgmq.archive($1, $2::bigint)")
-                        .bind(queue.as_str())
-                        .bind(msg_id)
-                        .fetch_one(connection)
-                        .await?;
-                    Ok(archived)
-                })
-            },
-        )
+        self.settled(call, queue, msg_id, "select pgmq.archive($1, $2::bigint)")
     }
 
     /// Moves messages to the archive of their queue, and gives the ids of those that were there, in
@@ -132,23 +97,45 @@ impl PgmqNotifyClient {
         queue: impl AsRef<str>,
         msg_ids: &[i64],
     ) -> Operation<'_, Vec<i64>> {
-        let queue = queue_name(queue);
         let call = Call::new("archive batch", &[function::ARCHIVE_BATCH]);
-        self.settled(
-            call.on(&queue),
-            queue,
-            msg_ids,
-            "select pgmq.archive($1, $2::bigint[])",
-        )
+        let sql = "select pgmq.archive($1, $2::bigint[])";
+        self.settled_batch(call, queue, msg_ids, sql)
     }
 
     fn settled(
         &self,
         call: Call,
-        queue: Result<pgmq_notify_core::QueueName, crate::ClientError>,
+        queue: impl AsRef<str>,
+        msg_id: i64,
+        sql: &'static str,
+    ) -> Operation<'_, bool> {
+        let queue = queue_name(queue);
+        Operation::new(
+            self,
+            call.on(&queue),
+            queue,
+            move |connection, queue, ()| {
+                Box::pin(async move {
+                    let settled = sqlx::query_scalar(sql)
+                        .bind(queue.as_str())
+                        .bind(msg_id)
+                        .fetch_one(connection)
+                        .await?;
+                    Ok(settled)
+                })
+            },
+        )
+    }
+
+    fn settled_batch(
+        &self,
+        call: Call,
+        queue: impl AsRef<str>,
         msg_ids: &[i64],
         sql: &'static str,
     ) -> Operation<'_, Vec<i64>> {
+        let queue = queue_name(queue);
+        let call = call.on(&queue);
         let empty = msg_ids.is_empty();
         let msg_ids = msg_ids.to_vec();
         let arguments = queue.map(|queue| (queue, msg_ids));
