@@ -16,7 +16,7 @@ mod without_triggers;
 use std::time::Duration;
 
 use pgmq_notify_client::{Message, PgmqNotifyClient, PgmqNotifyConfig, Received};
-use pgmq_notify_tests::TestDatabase;
+use pgmq_notify_tests::{Pgmq, TestDatabase};
 use serde::{Deserialize, Serialize};
 
 /// Longer than any test.
@@ -30,6 +30,13 @@ struct Order {
 /// A database with PGMQ, and a client of it.
 async fn client() -> (TestDatabase, PgmqNotifyClient) {
     let database = TestDatabase::new().await;
+    let client = client_of(&database);
+    (database, client)
+}
+
+/// The same with PGMQ 1.13, whatever release the others are tested with.
+async fn newest() -> (TestDatabase, PgmqNotifyClient) {
+    let database = TestDatabase::with(Pgmq::V1_13).await;
     let client = client_of(&database);
     (database, client)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use pgmq_notify_client::{ErrorKind, Partitions};
 
-use super::{LONG, client, decoded, told};
+use super::{LONG, client, decoded, newest, told};
 
 /// Every kind of name that PGMQ accepts and treats in a way of its own.
 const NAMES: [&str; 8] = [
@@ -86,7 +86,7 @@ async fn an_unlogged_queue_says_so_and_works_like_any_other() {
 
 #[tokio::test]
 async fn a_partitioned_queue_without_pg_partman_is_an_error_that_names_it() {
-    let (_database, client) = client().await;
+    let (_database, client) = newest().await;
     let ten = NonZeroU32::new(10).unwrap();
     for partitions in [
         Partitions::by_messages(ten, ten),

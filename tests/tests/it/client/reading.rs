@@ -6,7 +6,7 @@ use pgmq_notify_client::{ErrorKind, PgmqNotifyClient, Polling};
 use pgmq_notify_tests::{TestDatabase, eventually};
 use serde_json::{Value, json};
 
-use super::{LONG, client, decoded, ids};
+use super::{LONG, client, decoded, ids, newest};
 
 async fn with_queue() -> (TestDatabase, PgmqNotifyClient) {
     let (database, client) = client().await;
@@ -348,7 +348,8 @@ async fn a_head_read_takes_the_first_of_each_group() {
 
 #[tokio::test]
 async fn every_grouped_read_can_poll() {
-    let (_database, client) = with_queue().await;
+    let (_database, client) = newest().await;
+    client.create_queue("orders_queue").await.unwrap();
     let polling = Polling::up_to(Duration::from_secs(30)).every(Duration::from_millis(5));
     let soon = Duration::from_millis(300);
     for way in 0..3 {

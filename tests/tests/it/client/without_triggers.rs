@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgmq_notify_client::{ErrorKind, Partitions, PgmqNotifyClient, PgmqNotifyConfig};
 use pgmq_notify_core::PgmqNotifyEvent;
-use pgmq_notify_tests::{Heard, TestDatabase};
+use pgmq_notify_tests::{Heard, Pgmq, TestDatabase};
 use serde_json::json;
 
 use super::{LONG, told};
@@ -160,7 +160,8 @@ async fn a_missing_installation_is_an_error_that_names_the_generator() {
 
 #[tokio::test]
 async fn a_partitioned_queue_needs_pg_partman_here_too_whatever_its_partitions() {
-    let database = TestDatabase::migrated(&config()).await;
+    let database = TestDatabase::with(Pgmq::V1_13).await;
+    database.migrate(&config()).await;
     let client = PgmqNotifyClient::with_pool(database.pool().clone(), config()).unwrap();
     let ten = NonZeroU32::new(10).unwrap();
     let partitions = Partitions::by_messages(ten, ten);
