@@ -5,7 +5,7 @@ use std::time::Duration;
 use pgmq_notify_client::{ErrorKind, PgmqNotifyClient, PgmqNotifyConfig, Polling};
 use sqlx::postgres::PgPoolOptions;
 
-use super::{LONG, client, ids};
+use super::{LONG, client, ids, newest};
 
 #[tokio::test]
 async fn every_operation_on_messages_is_undone_by_a_rollback() {
@@ -214,7 +214,7 @@ async fn work_and_acknowledgement_commit_together() {
 
 #[tokio::test]
 async fn a_missing_function_is_explained_though_the_transaction_takes_no_more_sql() {
-    let (database, client) = client().await;
+    let (database, client) = newest().await;
     client.create_queue("orders_queue").await.unwrap();
     database
         .run("drop function pgmq.read_grouped(text, integer, integer)")
@@ -243,7 +243,7 @@ async fn a_missing_function_is_explained_though_the_transaction_takes_no_more_sq
 
 #[tokio::test]
 async fn a_missing_function_is_explained_though_the_caller_holds_the_last_connection() {
-    let (database, client) = client().await;
+    let (database, client) = newest().await;
     client.create_queue("orders_queue").await.unwrap();
     database
         .run("drop function pgmq.read_grouped(text, integer, integer)")
