@@ -27,6 +27,7 @@
 mod database;
 mod error;
 mod eventually;
+mod faults;
 mod heard;
 mod migrated;
 mod pgmq;
@@ -37,6 +38,7 @@ mod template;
 pub use database::TestDatabase;
 pub use error::Error;
 pub use eventually::{Outcome, eventually};
+pub use faults::{Cut, Direction, Proxy};
 pub use heard::Heard;
 pub use pgmq::Pgmq;
 pub use server::{DEFAULT_IMAGE, Server, Settings, Stop, Way};

@@ -237,7 +237,7 @@ fn guarded_directory(account: Option<&Account>) -> Result<(Guard, PathBuf), Erro
 }
 
 /// A port that was free a moment ago. Another process may take it first, so the start is tried again.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(PORTS);
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -3,5 +3,6 @@
 mod database;
 mod leftovers;
 mod pgmq;
+mod proxy;
 mod server;
 mod waiting;
