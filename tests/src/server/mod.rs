@@ -7,8 +7,11 @@ mod control;
 mod existing;
 mod guard;
 mod local;
+mod pgbouncer;
 mod postmaster;
+mod sessions;
 mod settings;
+mod standby;
 mod way;
 
 use std::{
@@ -28,7 +31,9 @@ use self::way::Searched;
 use self::{
     account::Account, binaries::Binaries, container::Container, existing::Existing, local::Local,
 };
-pub use self::{container::DEFAULT_IMAGE, control::Stop, settings::Settings, way::Way};
+pub use self::{
+    container::DEFAULT_IMAGE, control::Stop, pgbouncer::PgBouncer, settings::Settings, way::Way,
+};
 pub(crate) use self::{local::free_port, way::variable};
 use crate::{Error, Pgmq};
 
