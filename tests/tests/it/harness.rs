@@ -1,5 +1,6 @@
 //! The harness itself: what every other test takes for granted.
 
+mod chaos;
 mod database;
 mod leftovers;
 mod pgbouncer;

@@ -57,7 +57,7 @@ async fn every_session_of_a_name_is_gone_when_terminate_returns_and_no_other() {
         let code = ended
             .unwrap_err()
             .as_database_error()
-            .and_then(|error| error.code().map(|code| code.into_owned()));
+            .and_then(|error| error.code().map(std::borrow::Cow::into_owned));
         assert_eq!(code.as_deref(), Some("57P01"));
     }
     other.ping().await.unwrap();
