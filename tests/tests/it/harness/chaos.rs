@@ -80,7 +80,7 @@ async fn what_is_drawn_depends_on_the_seed_alone_and_leaves_a_whole_server() {
     for _ in 0..2 {
         let mut chaos = Chaos::with_seed(20, &server, &proxy, NAME);
         let mut run = Vec::new();
-        for _ in 0..6 {
+        for _ in 0..3 {
             run.push(chaos.strike().await.fault);
         }
         runs.push(run);

@@ -236,6 +236,16 @@ async fn a_black_hole_swallows_one_direction_and_its_end_until_healed() {
 }
 
 #[tokio::test]
+async fn a_black_hole_swallows_an_end_that_no_byte_precedes() {
+    let mut ends = Ends::new().await;
+    ends.proxy.swallow(Direction::Both);
+    drop(ends.client);
+    hears_nothing(&mut ends.server).await;
+    ends.proxy.heal().await;
+    assert_eq!(rest(&mut ends.server).await.unwrap(), "");
+}
+
+#[tokio::test]
 async fn a_black_hole_of_both_directions_makes_new_connections_silent_too() {
     let mut ends = Ends::new().await;
     ends.proxy.swallow(Direction::Both);
