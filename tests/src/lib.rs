@@ -4,6 +4,9 @@
 //! that kills, restarts or configures PostgreSQL asks for a [`Server`] of its own. Neither ever skips: without any
 //! PostgreSQL the error says what to install or set.
 //!
+//! Faults are real: a [`Proxy`] is a network that can break, a [`Server`] can be stopped, killed, promoted and put behind a
+//! [`PgBouncer`], sessions are terminated by name, and [`Chaos`] draws from all of these.
+//!
 //! It provisions; it holds no assertions about pgmq-notify, and nothing outside the workspace uses it.
 //!
 //! | variable | meaning |
@@ -13,6 +16,7 @@
 //! | `PGMQ_NOTIFY_TEST_IMAGE` | the container image, default [`DEFAULT_IMAGE`] |
 //! | `PGMQ_NOTIFY_TEST_WAY` | `url`, `local` or `container`: no other is tried |
 //! | `PGMQ_NOTIFY_TEST_PGMQ` | `1.11`, `1.13` or `extension` |
+//! | `PGMQ_NOTIFY_TEST_PGBOUNCER` | the program `pgbouncer` to use |
 //!
 //! ```no_run
 //! # async fn example() {
@@ -27,6 +31,7 @@
 mod database;
 mod error;
 mod eventually;
+mod faults;
 mod heard;
 mod migrated;
 mod pgmq;
@@ -37,6 +42,7 @@ mod template;
 pub use database::TestDatabase;
 pub use error::Error;
 pub use eventually::{Outcome, eventually};
+pub use faults::{Chaos, Cut, Direction, Fault, Proxy, Struck};
 pub use heard::Heard;
 pub use pgmq::Pgmq;
-pub use server::{DEFAULT_IMAGE, Server, Settings, Stop, Way};
+pub use server::{DEFAULT_IMAGE, PgBouncer, Server, Settings, Stop, Way};

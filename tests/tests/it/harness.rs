@@ -1,7 +1,12 @@
 //! The harness itself: what every other test takes for granted.
 
+mod chaos;
 mod database;
 mod leftovers;
+mod pgbouncer;
 mod pgmq;
+mod proxy;
 mod server;
+mod sessions;
+mod standby;
 mod waiting;
