@@ -25,6 +25,10 @@
 //!
 //! # Delivery
 //!
+//! **Proven.** [`connect`](PgmqNotifyListener::connect) succeeds only when the migration of the same
+//! configuration is installed and a notification has come the whole way, through the database and
+//! whatever stands before it. After a lost session the way is proven again.
+//!
 //! **Lost.** While the session lasts and the buffer has room, nothing is. What is published while
 //! there is no session, or while the buffer is full, is lost, and one
 //! [`Resumed`](pgmq_notify_core::PgmqNotifyEvent::Resumed) event stands in its place: everything before
@@ -50,12 +54,17 @@
 //! The features `tls-rustls…` and `tls-native-tls` are those of sqlx. None is on by default, and
 //! without one a connection is not encrypted.
 
+mod abandon;
 mod backoff;
+mod beside;
 mod buffer;
 mod decode;
 mod error;
+mod installation;
 mod listener;
+mod opening;
 mod private_channel;
+mod proof;
 mod reader;
 mod session;
 mod stats;

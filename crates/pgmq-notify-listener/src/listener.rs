@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::buffer::{Entry, Take};
 use crate::decode::{Unreadable, decode};
+use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::reader::{Reader, Shared};
 use crate::subscription::Subscriptions;
@@ -95,6 +96,9 @@ impl PgmqNotifyListener {
 
     /// Connects, and listens to everything that was subscribed before.
     ///
+    /// Before it returns, it has checked that the migration of this configuration is installed, and a
+    /// notification has come the whole way from a connection of the pool to this listener.
+    ///
     /// It gives up at the first error, and after 10 seconds at the latest; only once it has succeeded
     /// is a lost session made again. Does nothing when it is connected. After
     /// [`disconnect`](Self::disconnect) it connects again, and a `Resumed` event says for how long
@@ -106,7 +110,15 @@ impl PgmqNotifyListener {
     ///
     /// # Errors
     ///
-    /// [`kind`](ListenerError::kind) says which: nobody answers, wrong password, no such database…
+    /// [`kind`](ListenerError::kind) says which, and the text what to do:
+    ///
+    /// - nobody answers, wrong password, no such database…;
+    /// - [`Standby`](ListenerErrorKind::Standby): a server where nobody can listen;
+    /// - [`NotDelivered`](ListenerErrorKind::NotDelivered): a proxy that pools transactions;
+    /// - [`PgmqMissing`](ListenerErrorKind::PgmqMissing),
+    ///   [`NotInstalled`](ListenerErrorKind::NotInstalled): there is nothing that publishes;
+    /// - [`Drift`](ListenerErrorKind::Drift): it publishes elsewhere, or otherwise;
+    /// - [`Permission`](ListenerErrorKind::Permission): the role may not look.
     pub async fn connect(&mut self) -> Result<(), ListenerError> {
         let ended = match &self.reading {
             Reading::Task(task) if !task.is_finished() => return Ok(()),
@@ -115,7 +127,7 @@ impl PgmqNotifyListener {
             Reading::Ended(at) => Some(*at),
         };
         let connecting = Connecting::begin(&self.shared.status);
-        let session = self.shared.open(&self.pool).await?;
+        let session = open(&self.shared, &self.pool, Some(&self.config)).await?;
         if let Some(ended) = ended {
             let buffer = &self.shared.buffer;
             buffer.push_resumed(ResumeReason::Reconnected, ended.elapsed());

@@ -8,8 +8,10 @@ use sqlx::postgres::PgNotification;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::abandon::abandon;
 use crate::backoff::Backoff;
 use crate::buffer::Buffer;
+use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::session::Session;
 use crate::stats::ReaderCounters;
@@ -40,12 +42,9 @@ impl Shared {
         }
     }
 
-    /// Opens a session with the options that the application's pool has now: a password may have
-    /// been changed there.
-    pub(crate) async fn open(&self, pool: &PgPool) -> Result<Session, ListenerError> {
-        let session = Session::open(&pool.connect_options(), &self.private, &self.wanted).await?;
+    /// The session that `disconnect` ends.
+    pub(crate) fn set_session(&self, session: &Session) {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.pool().clone());
-        Ok(session)
     }
 
     pub(crate) fn take_session(&self) -> Option<PgPool> {
@@ -80,7 +79,7 @@ impl Reader {
             let since = Instant::now();
             self.shared.buffer.wake();
             self.shared.counters.session_lost();
-            drop(session);
+            abandon(session);
             session = self.reconnect(error.kind(), since).await;
         }
     }
@@ -137,7 +136,7 @@ impl Reader {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(attempt, wait_ms, reason = ?reason, "the listener has no session");
             sleep(wait).await;
-            match self.shared.open(&self.pool).await {
+            match open(&self.shared, &self.pool, None).await {
                 Ok(session) => {
                     self.backoff.reset();
                     self.resumed(since);

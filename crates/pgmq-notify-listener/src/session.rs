@@ -1,18 +1,17 @@
 use std::collections::BTreeSet;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pgmq_notify_core::ChannelName;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
+use crate::opening::OPENED_WITHIN;
 use crate::private_channel::PrivateChannel;
 use crate::wanted::Wanted;
 use crate::{ListenerError, ListenerErrorKind};
-
-/// For a connection and its `LISTEN`, wherever the server is.
-const OPENED_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long sqlx's pool may keep the reason of a failure to itself; see [`connect`].
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -28,28 +27,20 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects and listens, on the private channel first.
-    pub(crate) async fn open(
-        options: &PgConnectOptions,
-        private: &PrivateChannel,
-        wanted: &Wanted,
-    ) -> Result<Self, ListenerError> {
-        let opened = timeout(OPENED_WITHIN, async {
-            let (listener, pool) = connect(options).await?;
-            let mut session = Self {
-                listener,
-                pool,
-                channels: Arc::default(),
-                version: 0,
-            };
-            session.execute(listen(private.name())).await?;
-            session.follow(wanted).await?;
-            Ok(session)
-        });
-        opened.await.unwrap_or_else(|_| {
-            let operation = format!("connect the listener within {OPENED_WITHIN:?}");
-            Err(ListenerError::new(ListenerErrorKind::Timeout, operation))
+    /// Connects, and listens to nothing yet.
+    pub(crate) async fn connect(options: &PgConnectOptions) -> Result<Self, ListenerError> {
+        let (listener, pool) = connect(options).await?;
+        Ok(Self {
+            listener,
+            pool,
+            channels: Arc::default(),
+            version: 0,
         })
+    }
+
+    /// Listens to the private channel.
+    pub(crate) async fn listen(&mut self, private: &PrivateChannel) -> Result<(), ListenerError> {
+        self.execute(listen(private.name())).await
     }
 
     /// The pool of this one connection: closing it waits for the connection's end.
@@ -130,21 +121,27 @@ async fn connect(options: &PgConnectOptions) -> Result<(PgListener, PgPool), Lis
         .test_before_acquire(false)
         .acquire_timeout(OPENED_WITHIN)
         .connect_lazy_with(options.clone());
-    let listener = match timeout(PATIENCE, PgListener::connect_with(&pool)).await {
-        Ok(listener) => listener,
-        Err(_) => match PgConnection::connect_with(&options).await {
-            Ok(connection) => {
-                // It has answered, and that is all it was for.
-                drop(connection.close().await);
-                PgListener::connect_with(&pool).await
-            }
-            Err(error) => Err(error),
-        },
+    let listener = tokio::select! {
+        listener = PgListener::connect_with(&pool) => listener,
+        reason = reason(&options) => Err(reason),
     };
     let mut listener = listener.map_err(ListenerError::database("connect the listener"))?;
     listener.eager_reconnect(false);
     listener.ignore_pool_close_event(true);
     Ok((listener, pool))
+}
+
+/// Why there is no connection, if there is none before long. A server that is slow is given its time.
+async fn reason(options: &PgConnectOptions) -> sqlx::Error {
+    sleep(PATIENCE).await;
+    match PgConnection::connect_with(options).await {
+        Ok(connection) => {
+            // It has answered, and that is all it was for.
+            drop(connection.close().await);
+            pending().await
+        }
+        Err(error) => error,
+    }
 }
 
 /// Says who it is, and of whom. PostgreSQL keeps the first 63 bytes.

@@ -3,6 +3,7 @@
 mod buffering;
 mod connecting;
 mod events;
+mod proving;
 mod reconnecting;
 mod subscriptions;
 

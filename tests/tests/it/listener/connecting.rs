@@ -165,8 +165,9 @@ async fn disconnect_under_load_is_quick_and_leaves_no_backend() {
 
 #[tokio::test]
 async fn a_dropped_listener_leaves_no_backend() {
-    let database = TestDatabase::empty().await;
-    let listener = connected(&database, &PgmqNotifyConfig::new()).await;
+    let config = PgmqNotifyConfig::new();
+    let database = TestDatabase::migrated(&config).await;
+    let listener = connected(&database, &config).await;
     let status = listener.status();
     assert_eq!(backends(&database).await.len(), 1);
     drop(listener);
@@ -176,13 +177,12 @@ async fn a_dropped_listener_leaves_no_backend() {
 
 #[tokio::test]
 async fn a_cancelled_connect_leaves_no_backend_and_can_be_repeated() {
-    let database = TestDatabase::empty().await;
+    let config = PgmqNotifyConfig::new();
+    let database = TestDatabase::migrated(&config).await;
     let pool = database.pool().clone();
-    let mut listener = PgmqNotifyListener::new(pool, PgmqNotifyConfig::new(), 1)
-        .await
-        .unwrap();
+    let mut listener = PgmqNotifyListener::new(pool, config, 1).await.unwrap();
     listener.listen_queue_created().await.unwrap();
-    for micros in [0, 200, 1_000, 3_000, 5_000, 8_000] {
+    for micros in [0, 200, 1_000, 3_000, 5_000, 8_000, 12_000, 20_000] {
         let patience = Duration::from_micros(micros);
         if tokio::time::timeout(patience, listener.connect())
             .await
@@ -207,8 +207,9 @@ fn a_listener_whose_runtime_has_shut_down_says_so_once() {
     };
     let (first, second) = (runtime(), runtime());
     let (database, mut listener) = first.block_on(async {
-        let database = TestDatabase::empty().await;
-        let listener = connected(&database, &PgmqNotifyConfig::new()).await;
+        let config = PgmqNotifyConfig::new();
+        let database = TestDatabase::migrated(&config).await;
+        let listener = connected(&database, &config).await;
         (database, listener)
     });
     drop(first);

@@ -144,7 +144,11 @@ async fn a_password_changed_meanwhile_is_retried_until_it_is_right_again() {
     database.migrate(&config).await;
     create(&database, "orders_queue").await;
     database
-        .run("create role app login password 'right'")
+        .run(
+            "create role app login password 'right';
+             grant usage on schema pgmq, pgmq_notify to app;
+             grant select on pgmq.meta, pgmq_notify.installation to app",
+        )
         .await
         .unwrap();
     let app = database.options().username("app");
@@ -231,8 +235,10 @@ async fn ask_for_passwords(directory: &Path, role: &PgConnectOptions) {
 #[tokio::test]
 async fn disconnect_ends_a_listener_that_is_reconnecting() {
     let server = Server::start(Settings::new()).await.unwrap();
+    let config = PgmqNotifyConfig::new();
     let database = TestDatabase::on(&server, Pgmq::V1_13).await;
-    let mut listener = connected(&database, &PgmqNotifyConfig::new()).await;
+    database.migrate(&config).await;
+    let mut listener = connected(&database, &config).await;
     server.stop(Stop::Fast).await.unwrap();
     reconnecting(&listener).await;
     tokio::time::timeout(Duration::from_secs(6), listener.disconnect())
