@@ -49,6 +49,12 @@
 //! [`PgmqNotifyListener::new`]. Once it is full, further events are dropped until the application has
 //! taken all that waited; then comes one `Resumed` with the reason `Overflow`.
 //!
+//! # A dead connection
+//!
+//! One that is closed or reset is noticed at once. One whose other end is gone without a word is asked
+//! after a silence of 15 seconds and given 5 to answer, or what
+//! [`with_heartbeat`](PgmqNotifyListener::with_heartbeat) says; then it counts as lost.
+//!
 //! # Encryption
 //!
 //! The features `tls-rustls…` and `tls-native-tls` are those of sqlx. None is on by default, and
@@ -60,6 +66,7 @@ mod beside;
 mod buffer;
 mod decode;
 mod error;
+mod heartbeat;
 mod installation;
 mod listener;
 mod opening;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::buffer::{Entry, Take};
 use crate::decode::{Unreadable, decode};
+use crate::heartbeat::Heartbeat;
 use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::reader::{Reader, Shared};
@@ -35,6 +36,7 @@ pub struct PgmqNotifyListener {
     pub(crate) channels: Channels,
     pub(crate) shared: Arc<Shared>,
     pub(crate) subscriptions: Subscriptions,
+    heartbeat: Heartbeat,
     reading: Reading,
     taken: VecDeque<Entry<PgNotification>>,
     stats: ListenerStats,
@@ -88,10 +90,28 @@ impl PgmqNotifyListener {
             channels,
             shared: Arc::new(Shared::new(private, buffer)),
             subscriptions: Subscriptions::default(),
+            heartbeat: Heartbeat::default(),
             reading: Reading::Never,
             taken: VecDeque::new(),
             stats: ListenerStats::default(),
         })
+    }
+
+    /// When nothing has been heard for `quiet`, the server is asked whether it is still there; when it
+    /// does not answer within `answer`, the session counts as lost and is made again.
+    ///
+    /// A connection whose other end is gone without a word (a machine without power, a router that has
+    /// forgotten it) looks like one on which nothing happens, for ever. It is noticed after the sum of
+    /// the two. The question is an empty statement on the listening connection, and whatever is heard
+    /// meanwhile counts as an answer. `answer` also bounds a change of subscriptions.
+    ///
+    /// Both are at least 10 milliseconds and at most 365 days. It takes effect with the next
+    /// [`connect`](Self::connect).
+    ///
+    /// Defaults to 15 seconds and 5 seconds.
+    pub fn with_heartbeat(mut self, quiet: Duration, answer: Duration) -> Self {
+        self.heartbeat = Heartbeat::new(quiet, answer);
+        self
     }
 
     /// Connects, and listens to everything that was subscribed before.
@@ -136,6 +156,7 @@ impl PgmqNotifyListener {
         let reader = Reader::new(
             Arc::clone(&self.shared),
             self.pool.clone(),
+            self.heartbeat,
             fastrand::Rng::new(),
         );
         self.reading = Reading::Task(tokio::spawn(reader.run(session)));
@@ -159,7 +180,6 @@ impl PgmqNotifyListener {
                 return;
             }
         };
-        // The only wait of the task that must not be cancelled is for news of a gap.
         task.abort();
         drop(task.await);
         if let Some(session) = self.shared.take_session()
@@ -193,6 +213,7 @@ impl PgmqNotifyListener {
         ListenerStats {
             gaps: counters.lost_sessions() + overflows,
             reconnects: counters.reconnects(),
+            round_trip: counters.round_trip(),
             overflows,
             overflowed_events,
             ..self.stats.clone()

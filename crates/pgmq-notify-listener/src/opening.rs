@@ -42,7 +42,7 @@ pub(crate) async fn open(
         prove_delivery(session, &shared.private, beside.connection()).await?;
         beside.done().await;
         // Only now, so that no event arrives before there is anybody to take it.
-        session.follow(&shared.wanted).await?;
+        session.follow(&shared.wanted, OPENED_WITHIN).await?;
         Ok(opening.finish())
     });
     let session = opened.await.unwrap_or_else(|_| {

@@ -5,9 +5,8 @@ use crate::ListenerError;
 
 /// A channel that only one listener listens to.
 ///
-/// The reading task waits in `try_recv`, which must not be cancelled: a session that is re-made
-/// inside of it would lose the news of the gap. A notification on this channel is what makes it
-/// return, so that the task can look at what has changed. It is also what shows, by its payload, that
+/// The reading task waits for notifications; one on this channel makes it look at what has changed.
+/// It is also what shows, by its payload, that
 /// anything is delivered at all.
 #[derive(Debug)]
 pub(crate) struct PrivateChannel(ChannelName);

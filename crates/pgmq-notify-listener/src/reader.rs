@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use pgmq_notify_core::ResumeReason;
 use sqlx::PgPool;
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::abandon::abandon;
 use crate::backoff::Backoff;
 use crate::buffer::Buffer;
+use crate::heartbeat::{Heartbeat, Silence};
 use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::session::Session;
@@ -59,15 +61,22 @@ impl Shared {
 pub(crate) struct Reader {
     shared: Arc<Shared>,
     pool: PgPool,
+    heartbeat: Heartbeat,
     backoff: Backoff,
 }
 
 impl Reader {
-    pub(crate) fn new(shared: Arc<Shared>, pool: PgPool, chance: fastrand::Rng) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        pool: PgPool,
+        heartbeat: Heartbeat,
+        chance: fastrand::Rng,
+    ) -> Self {
         shared.buffer.open();
         Self {
             shared,
             pool,
+            heartbeat,
             backoff: Backoff::new(chance),
         }
     }
@@ -89,18 +98,25 @@ impl Reader {
         let Shared { wanted, buffer, .. } = &*self.shared;
         let private = self.shared.private.name().as_str();
         let turn = buffer.turn();
+        let answer = self.heartbeat.answer;
+        let mut silence = Silence::new(self.heartbeat.quiet);
         // Notifications that a waiting application has not been woken for.
         let mut quiet = 0;
         loop {
-            let (received, waited) = watched(session.receive(), || {
+            let (received, waited) = unless_silent(session.receive(), &mut silence, || {
                 if quiet > 0 {
                     buffer.wake();
                     quiet = 0;
                 }
             })
             .await;
+            let received = match received {
+                Some(received) => received.map(Some),
+                None => self.ask(session).await,
+            };
             let notification = match received {
-                Ok(notification) => notification,
+                Ok(Some(notification)) => notification,
+                Ok(None) => continue,
                 Err(error) => return error,
             };
             if notification.channel() != private {
@@ -109,7 +125,7 @@ impl Reader {
             }
             if session.is_behind(wanted) {
                 buffer.wake();
-                if let Err(error) = session.follow(wanted).await {
+                if let Err(error) = session.follow(wanted, answer).await {
                     return error;
                 }
             }
@@ -124,6 +140,16 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Whether the silent session lives; it may have a notification to say so.
+    async fn ask(&self, session: &mut Session) -> Result<Option<PgNotification>, ListenerError> {
+        let asked = Instant::now();
+        let heard = session.answers(self.heartbeat.answer).await?;
+        if heard.is_none() {
+            self.shared.counters.answered(asked.elapsed());
+        }
+        Ok(heard)
     }
 
     /// Tries until there is a session again. Every error is retried: even a refused password may be
@@ -169,17 +195,25 @@ impl Drop for Reader {
     }
 }
 
-/// The output, and whether it was waited for; `before_waiting` runs before each wait.
-async fn watched<F: Future>(future: F, mut before_waiting: impl FnMut()) -> (F::Output, bool) {
+/// The output, or `None` after a silence, and whether it was waited for; `before_waiting` runs before
+/// each wait.
+async fn unless_silent<F: Future>(
+    future: F,
+    silence: &mut Silence,
+    mut before_waiting: impl FnMut(),
+) -> (Option<F::Output>, bool) {
     let mut future = pin!(future);
     let mut waited = false;
     let output = poll_fn(|cx| {
-        let polled = future.as_mut().poll(cx);
-        if polled.is_pending() {
-            waited = true;
-            before_waiting();
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
         }
-        polled
+        before_waiting();
+        if !waited {
+            waited = true;
+            silence.begin();
+        }
+        silence.poll_end(cx).map(|()| None)
     });
     (output.await, waited)
 }

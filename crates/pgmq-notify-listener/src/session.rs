@@ -6,7 +6,7 @@ use std::time::Duration;
 use pgmq_notify_core::ChannelName;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::opening::OPENED_WITHIN;
 use crate::private_channel::PrivateChannel;
@@ -15,6 +15,9 @@ use crate::{ListenerError, ListenerErrorKind};
 
 /// How long sqlx's pool may keep the reason of a failure to itself; see [`connect`].
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often the wait for a sign of life looks for notifications.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 const APPLICATION_NAME: &str = "pgmq-notify-listener";
 
@@ -55,16 +58,25 @@ impl Session {
 
     /// Listens to what is wanted now, and to nothing else.
     ///
+    /// The server answers within `bound`, or the session is lost: a dead connection must not keep the
+    /// reading task here.
+    ///
     /// One transaction for all of it: PostgreSQL compares a notification with the channels of the
     /// moment in which it sends it, never in the middle of a transaction. So when the global channel
     /// takes the place of others, each event comes over the one or the other, and once.
-    pub(crate) async fn follow(&mut self, wanted: &Wanted) -> Result<(), ListenerError> {
+    pub(crate) async fn follow(
+        &mut self,
+        wanted: &Wanted,
+        bound: Duration,
+    ) -> Result<(), ListenerError> {
         let (version, channels) = wanted.current();
         let added = channels.difference(&self.channels).map(listen);
         let removed = self.channels.difference(&channels).map(unlisten);
         let statements: String = added.chain(removed).collect();
         if !statements.is_empty() {
-            self.execute(statements).await?;
+            timeout(bound, self.execute(statements))
+                .await
+                .unwrap_or_else(|_| Err(no_answer(bound)))?;
         }
         self.channels = channels;
         self.version = version;
@@ -76,7 +88,8 @@ impl Session {
     ///
     /// # Cancel safety
     ///
-    /// Not to be cancelled, but at the end of the session.
+    /// Cancel safe, because it never makes the session again: what sqlx has read of a message so far
+    /// stays in its buffer, and a lost connection is told of in the same moment in which it is noticed.
     pub(crate) async fn receive(&mut self) -> Result<PgNotification, ListenerError> {
         match self.listener.try_recv().await {
             Ok(Some(notification)) => Ok(notification),
@@ -86,6 +99,38 @@ impl Session {
             )),
             Err(error) => Err(ListenerError::database("receive a notification")(error)),
         }
+    }
+
+    /// Waits for a sign of life on this very connection, `bound` at most.
+    ///
+    /// It asks with an empty statement. Another connection might as well notify this one, but where
+    /// that cannot be done (its pool is used up, the server takes no more connections) nothing would
+    /// follow for this one.
+    ///
+    /// Returns a notification when one came before the answer, as it does on a slow connection with a
+    /// backlog. While sqlx waits for an answer it stores notifications without a bound; so the wait is
+    /// interrupted, often, to look for them. The next statement, or [`receive`](Self::receive),
+    /// passes over an answer that comes later.
+    pub(crate) async fn answers(
+        &mut self,
+        bound: Duration,
+    ) -> Result<Option<PgNotification>, ListenerError> {
+        let deadline = Instant::now() + bound;
+        while Instant::now() < deadline {
+            let look = deadline.min(Instant::now() + LOOK_EVERY);
+            match timeout_at(look, self.listener.execute("")).await {
+                Ok(Ok(_)) => return Ok(None),
+                Ok(Err(error)) => {
+                    return Err(ListenerError::database("ask for a sign of life")(error));
+                }
+                Err(_) => {
+                    if let Some(notification) = self.listener.next_buffered() {
+                        return Ok(Some(notification));
+                    }
+                }
+            }
+        }
+        Err(no_answer(bound))
     }
 
     async fn execute(&mut self, statements: String) -> Result<(), ListenerError> {
@@ -129,6 +174,13 @@ async fn connect(options: &PgConnectOptions) -> Result<(PgListener, PgPool), Lis
     listener.eager_reconnect(false);
     listener.ignore_pool_close_event(true);
     Ok((listener, pool))
+}
+
+fn no_answer(bound: Duration) -> ListenerError {
+    ListenerError::new(
+        ListenerErrorKind::Timeout,
+        format!("hear from the server on the listening connection within {bound:?}"),
+    )
 }
 
 /// Why there is no connection, if there is none before long. A server that is slow is given its time.

@@ -5,6 +5,7 @@ mod connecting;
 mod events;
 mod proving;
 mod reconnecting;
+mod silence;
 mod subscriptions;
 
 use std::time::Duration;
