@@ -35,6 +35,10 @@ pub struct ListenerStats {
     pub unknown_event_types: u64,
     /// Notifications on a channel of ours that are no event.
     pub invalid_payloads: u64,
+    /// Catch-ups that came to their end.
+    pub catch_ups: u64,
+    /// Events that a catch-up found; they are among those above.
+    pub caught_up_events: u64,
     /// Events that were under way when their subscription was removed.
     pub unsubscribed: u64,
     /// How long the last answer to a heartbeat took.

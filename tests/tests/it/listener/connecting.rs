@@ -8,7 +8,10 @@ use pgmq_notify_listener::{ListenerErrorKind, ListenerStatus, PgmqNotifyListener
 use pgmq_notify_tests::{TestDatabase, eventually};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 
-use super::{SOON, backends, connected, create, gap, next_message, no_backend_is_left, send};
+use super::{
+    SOON, backends, connected, connected_without_catch_up, create, gap, next_message,
+    no_backend_is_left, send,
+};
 
 /// What `connect` says, well before the pool's own 30 seconds.
 async fn refused(options: PgConnectOptions) -> ListenerErrorKind {
@@ -112,7 +115,7 @@ async fn disconnect_ends_the_backend_and_the_events_and_connect_begins_again() {
     let config = PgmqNotifyConfig::new();
     let database = TestDatabase::migrated(&config).await;
     create(&database, "orders_queue").await;
-    let mut listener = connected(&database, &config).await;
+    let mut listener = connected_without_catch_up(&database, &config, 10).await;
     let status = listener.status();
     listener.listen_message_ready_global().await.unwrap();
     assert_eq!(*status.borrow(), ListenerStatus::Connected);

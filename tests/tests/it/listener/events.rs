@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use pgmq_notify_core::{PgmqNotifyConfig, PgmqNotifyEvent};
-use pgmq_notify_listener::{ListenerErrorKind, PgmqNotifyListener};
+use pgmq_notify_listener::{CatchUp, ListenerErrorKind, PgmqNotifyListener};
 use pgmq_notify_tests::{Server, Settings, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
@@ -204,7 +204,8 @@ async fn a_payload_that_the_server_cannot_send_costs_a_session_and_no_later_even
     let config = PgmqNotifyConfig::new().with_triggers_enabled(false);
     let mut listener = PgmqNotifyListener::new(pool.clone(), config, 10)
         .await
-        .unwrap();
+        .unwrap()
+        .with_catch_up(CatchUp::Never);
     listener.listen_queue_dropped().await.unwrap();
     listener.connect().await.unwrap();
     // Not UTF-8, which the session asked for: the server ends it.

@@ -9,7 +9,10 @@ use pgmq_notify_tests::{Pgmq, Server, Settings, Stop, TestDatabase, eventually};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 
-use super::{SOON, connected, create, gap, message, next, next_message, send, terminate};
+use super::{
+    SOON, connected, connected_without_catch_up, create, gap, message, next, next_message, send,
+    terminate,
+};
 
 async fn reconnecting(listener: &PgmqNotifyListener) -> ListenerStatus {
     let mut status = listener.status();
@@ -27,7 +30,7 @@ async fn after_a_terminated_backend_comes_resumed_and_then_events_again() {
     let config = PgmqNotifyConfig::new();
     let database = TestDatabase::migrated(&config).await;
     create(&database, "orders_queue").await;
-    let mut listener = connected(&database, &config).await;
+    let mut listener = connected_without_catch_up(&database, &config, 10).await;
     listener
         .listen_message_ready_for_namespace("orders")
         .await
@@ -88,7 +91,7 @@ async fn events_flow_again_after_a_restart_a_stop_with_a_later_start_and_a_kill(
     let database = TestDatabase::on(&server, Pgmq::V1_13).await;
     database.migrate(&config).await;
     create(&database, "orders_queue").await;
-    let mut listener = connected(&database, &config).await;
+    let mut listener = connected_without_catch_up(&database, &config, 100).await;
     listener
         .listen_message_ready_for_namespace("orders")
         .await

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pgmq_notify_core::{PgmqNotifyConfig, ResumeReason};
-use pgmq_notify_listener::{ListenerErrorKind, ListenerStatus, PgmqNotifyListener};
+use pgmq_notify_listener::{CatchUp, ListenerErrorKind, ListenerStatus, PgmqNotifyListener};
 use pgmq_notify_tests::{Pgmq, Server, Settings, TestDatabase, eventually};
 
 use super::{SOON, backends, create, gap, next_message, send};
@@ -27,7 +27,8 @@ async fn with_heartbeat(
     let mut listener = PgmqNotifyListener::new(pool, PgmqNotifyConfig::new(), 1_000)
         .await
         .expect("a valid configuration")
-        .with_heartbeat(quiet, answer);
+        .with_heartbeat(quiet, answer)
+        .with_catch_up(CatchUp::Never);
     listener
         .listen_message_ready_for_namespace("orders")
         .await
