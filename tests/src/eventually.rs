@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::Error;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -85,4 +87,21 @@ where
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+}
+
+/// The same for the harness itself, which says by an error what a test may want to survive.
+pub(crate) async fn until(
+    deadline: Duration,
+    mut condition: impl AsyncFnMut() -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    while !condition().await? {
+        if start.elapsed() > deadline {
+            return Err(Error::new(format!("not within {deadline:?}")));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@
 //! | `PGMQ_NOTIFY_TEST_IMAGE` | the container image, default [`DEFAULT_IMAGE`] |
 //! | `PGMQ_NOTIFY_TEST_WAY` | `url`, `local` or `container`: no other is tried |
 //! | `PGMQ_NOTIFY_TEST_PGMQ` | `1.11`, `1.13` or `extension` |
+//! | `PGMQ_NOTIFY_TEST_PGBOUNCER` | the program `pgbouncer` to use |
 //!
 //! ```no_run
 //! # async fn example() {
@@ -27,6 +28,7 @@
 mod database;
 mod error;
 mod eventually;
+mod faults;
 mod heard;
 mod migrated;
 mod pgmq;
@@ -37,6 +39,7 @@ mod template;
 pub use database::TestDatabase;
 pub use error::Error;
 pub use eventually::{Outcome, eventually};
+pub use faults::{Cut, Direction, Proxy};
 pub use heard::Heard;
 pub use pgmq::Pgmq;
-pub use server::{DEFAULT_IMAGE, Server, Settings, Stop, Way};
+pub use server::{DEFAULT_IMAGE, PgBouncer, Server, Settings, Stop, Way};

@@ -84,7 +84,7 @@ impl Server {
         .await
     }
 
-    fn not_ours(&self) -> Error {
+    pub(super) fn not_ours(&self) -> Error {
         Error::new(format!(
             "only a local server can be controlled, and this one came by the way {:?}; use Server::start",
             self.way()

@@ -41,6 +41,9 @@ until rm -rf "$1" || [ $tries -ge 100 ]; do tries=$((tries + 1)); sleep 0.1; don
 /// Below every system's range of ephemeral ports: an outgoing connection must not take the port while the server is down.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
+/// How often a start is tried when somebody else took the port first.
+pub(super) const PORTS_TRIED: u32 = 10;
+
 /// The data directory, and the server process on it while one runs.
 #[derive(Debug)]
 pub(super) struct Local {
@@ -65,8 +68,40 @@ impl Local {
         account: Option<Account>,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let (guard, directory) = guarded_directory(account.as_ref())?;
-        let mut local = Self {
+        let mut local = Self::without_data(binaries, account, settings)?;
+        local.initdb("C.UTF-8").or_else(|_| local.initdb("C"))?;
+        local.start_on_a_free_port()?;
+        Ok(local)
+    }
+
+    /// Runs a streaming standby of this server, from a copy of its data. Blocks for a second or two.
+    ///
+    /// A replication slot makes this server keep what the standby has not got yet, also while one of them is down.
+    pub(super) fn standby(&self) -> Result<Self, Error> {
+        let settings = self.state().settings.clone();
+        let mut standby =
+            Self::without_data(self.binaries.clone(), self.account.clone(), settings)?;
+        let slot = format!("standby_{:08x}", fastrand::u32(..));
+        let mut copy = standby.command("pg_basebackup");
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .args(["--create-slot", "--slot", &slot])
+            .args(["--host=127.0.0.1", "--username=postgres", "--no-password"])
+            .arg(format!("--port={}", self.port))
+            .arg("-D")
+            .arg(standby.data());
+        run(copy, "pg_basebackup")?;
+        standby.start_on_a_free_port()?;
+        Ok(standby)
+    }
+
+    /// A directory, and the guard that cleans it up.
+    fn without_data(
+        binaries: Binaries,
+        account: Option<Account>,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let (guard, directory) = guarded_directory(CLEANUP, account.as_ref())?;
+        Ok(Self {
             binaries,
             account,
             directory,
@@ -76,13 +111,15 @@ impl Local {
                 running: None,
             }),
             guard,
-        };
-        local.initdb("C.UTF-8").or_else(|_| local.initdb("C"))?;
+        })
+    }
+
+    fn start_on_a_free_port(&mut self) -> Result<(), Error> {
         for attempt in 1.. {
-            local.port = free_port();
-            match local.start_again() {
-                Err(error) if attempt < 10 && local.port_was_taken() => drop(error),
-                result => return result.map(|()| local),
+            self.port = free_port();
+            match self.start_again() {
+                Err(error) if attempt < PORTS_TRIED && self.port_was_taken() => drop(error),
+                result => return result,
             }
         }
         unreachable!("the loop above only ends by returning")
@@ -172,6 +209,10 @@ impl Local {
             .password("")
     }
 
+    pub(super) fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
@@ -216,7 +257,12 @@ impl Drop for Local {
 }
 
 /// A new directory of the account's own, in the first place where it may have one.
-fn guarded_directory(account: Option<&Account>) -> Result<(Guard, PathBuf), Error> {
+///
+/// `cleanup` runs with the directory as `$1`, and removes it.
+pub(super) fn guarded_directory(
+    cleanup: &str,
+    account: Option<&Account>,
+) -> Result<(Guard, PathBuf), Error> {
     let name = format!("pgmq-notify-{:08x}", fastrand::u32(..));
     let mut refused = Vec::new();
     for place in [
@@ -225,7 +271,7 @@ fn guarded_directory(account: Option<&Account>) -> Result<(Guard, PathBuf), Erro
         "/dev/shm".into(),
     ] {
         let directory = place.join(&name);
-        match Guard::start(SETUP, CLEANUP, &[&directory], account) {
+        match Guard::start(SETUP, cleanup, &[&directory], account) {
             Ok(guard) => return Ok((guard, directory)),
             Err(error) => refused.push(error.to_string()),
         }
@@ -237,7 +283,7 @@ fn guarded_directory(account: Option<&Account>) -> Result<(Guard, PathBuf), Erro
 }
 
 /// A port that was free a moment ago. Another process may take it first, so the start is tried again.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(PORTS);
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -7,8 +7,11 @@ mod control;
 mod existing;
 mod guard;
 mod local;
+mod pgbouncer;
 mod postmaster;
+mod sessions;
 mod settings;
+mod standby;
 mod way;
 
 use std::{
@@ -25,11 +28,13 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use tokio::sync::{Mutex, OnceCell};
 
 use self::way::Searched;
-pub(crate) use self::way::variable;
 use self::{
     account::Account, binaries::Binaries, container::Container, existing::Existing, local::Local,
 };
-pub use self::{container::DEFAULT_IMAGE, control::Stop, settings::Settings, way::Way};
+pub use self::{
+    container::DEFAULT_IMAGE, control::Stop, pgbouncer::PgBouncer, settings::Settings, way::Way,
+};
+pub(crate) use self::{local::free_port, way::variable};
 use crate::{Error, Pgmq};
 
 /// An image's server is started, stopped and started again while it initialises.

@@ -2,6 +2,10 @@
 
 mod database;
 mod leftovers;
+mod pgbouncer;
 mod pgmq;
+mod proxy;
 mod server;
+mod sessions;
+mod standby;
 mod waiting;

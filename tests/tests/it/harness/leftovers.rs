@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pgmq_notify_tests::{Server, Settings, Stop, TestDatabase, Way, eventually};
+use pgmq_notify_tests::{PgBouncer, Server, Settings, Stop, TestDatabase, Way, eventually};
 use sqlx::{Connection as _, PgConnection};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(30);
 const TO_BE_KILLED: &str = "PGMQ_NOTIFY_TEST_TO_BE_KILLED";
 
 /// Is this process there, other than as a zombie that nobody has waited for?
-fn runs(pid: &str) -> bool {
+pub(super) fn runs(pid: &str) -> bool {
     let signalled = Command::new("kill")
         .args(["-0", pid])
         .stderr(Stdio::null())
@@ -26,10 +26,11 @@ fn runs(pid: &str) -> bool {
     signalled.is_ok_and(|status| status.success()) && !stat.contains(") Z ")
 }
 
-/// A test process of its own, with an own server and a database on the shared one, seen from outside.
+/// A test process of its own, with an own server, a standby and a PgBouncer of that, and a database on the shared server, seen
+/// from outside.
 struct Process {
     child: Child,
-    pid: String,
+    pids: Vec<String>,
     directories: Vec<String>,
     database: String,
 }
@@ -54,18 +55,19 @@ impl Process {
             .find_map(|line| line.split_once("runs: ").map(|(_, said)| said.to_owned()));
         let said = said.expect("the test process says what it runs");
         let mut words = said.split(' ').map(ToOwned::to_owned);
-        let (pid, database) = words
+        let (pids, database) = words
             .next()
             .zip(words.next())
-            .expect("a process and a database");
+            .expect("processes and a database");
+        let pids: Vec<_> = pids.split(',').map(ToOwned::to_owned).collect();
         let directories: Vec<_> = words.collect();
         assert!(
-            runs(&pid) && directories.iter().all(|it| Path::new(it).is_dir()),
+            pids.iter().all(|pid| runs(pid)) && directories.iter().all(|it| Path::new(it).is_dir()),
             "{said}"
         );
         Self {
             child,
-            pid,
+            pids,
             directories,
             database,
         }
@@ -88,8 +90,13 @@ impl Process {
                 .filter(|it| Path::new(it).exists())
                 .collect();
             let databases = databases_beside(&shared, &self.database).await;
-            match (runs(&self.pid), directories, databases) {
-                (false, directories, None) if directories.is_empty() => Ok(()),
+            let processes: Vec<_> = self.pids.iter().filter(|pid| runs(pid)).collect();
+            match (processes, directories, databases) {
+                (processes, directories, None)
+                    if processes.is_empty() && directories.is_empty() =>
+                {
+                    Ok(())
+                }
                 left => Err(left),
             }
         })
@@ -127,14 +134,19 @@ async fn run_until_killed() {
     let server = Server::start(Settings::new()).await.unwrap();
     let database = TestDatabase::new().await;
     database.run("select 1").await.unwrap();
-    let directories = [&server, database.server()].into_iter();
-    let directories: Vec<_> = directories.filter_map(Server::directory).collect();
-    let directories: Vec<_> = directories.iter().filter_map(|it| it.to_str()).collect();
+    let standby = server.standby().await.unwrap();
+    let pgbouncer = PgBouncer::before(&server).await.unwrap();
+    let directories = [&server, &standby, database.server()].into_iter();
+    let directories = directories.filter_map(Server::directory);
+    let directories = directories.chain([pgbouncer.directory().to_owned()]);
+    let directories: Vec<_> = directories.map(|it| it.display().to_string()).collect();
     let mut stdout = io::stdout().lock();
     writeln!(
         stdout,
-        "runs: {} {} {}",
+        "runs: {},{},{} {} {}",
         server.pid().unwrap(),
+        standby.pid().unwrap(),
+        pgbouncer.pid(),
         database.name(),
         directories.join(" ")
     )
