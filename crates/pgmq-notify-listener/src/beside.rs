@@ -14,7 +14,10 @@ const PATIENCE_WITH_A_FULL_POOL: Duration = Duration::from_millis(200);
 
 /// A connection beside the listening one, for one errand.
 #[derive(Debug)]
-pub(crate) enum Beside {
+pub(crate) struct Beside(Option<Connected>);
+
+#[derive(Debug)]
+enum Connected {
     /// Of the application's pool, with whatever role its hooks set.
     Pooled(PoolConnection<Postgres>),
     /// Made for this errand. The pool may be used up, and after an outage of the network it may hold
@@ -39,25 +42,35 @@ impl Beside {
             PATIENCE
         };
         if let Ok(Ok(connection)) = timeout(patience, pool.acquire()).await {
-            return Ok(Self::Pooled(connection));
+            return Ok(Self(Some(Connected::Pooled(connection))));
         }
         PgConnection::connect_with(&pool.connect_options())
             .await
-            .map(Self::Own)
+            .map(|connection| Self(Some(Connected::Own(connection))))
             .map_err(ListenerError::database(errand))
     }
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
-        match self {
-            Self::Pooled(connection) => connection,
-            Self::Own(connection) => connection,
+        match self.0.as_mut().expect("it is there until it is done") {
+            Connected::Pooled(connection) => connection,
+            Connected::Own(connection) => connection,
         }
     }
 
     /// Gives it back.
-    pub(crate) async fn done(self) {
-        if let Self::Own(connection) = self {
+    pub(crate) async fn done(mut self) {
+        if let Some(Connected::Own(connection)) = self.0.take() {
             drop(connection.close().await);
+        }
+    }
+}
+
+impl Drop for Beside {
+    /// The errand was given up, perhaps because the connection is dead. The pool would ask it first, and
+    /// keep its place for as long as TCP waits.
+    fn drop(&mut self) {
+        if let Some(Connected::Pooled(connection)) = &mut self.0 {
+            connection.close_on_drop();
         }
     }
 }

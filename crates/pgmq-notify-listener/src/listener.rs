@@ -114,7 +114,7 @@ impl PgmqNotifyListener {
     ///
     /// A connection whose other end is gone without a word (a machine without power, a router that has
     /// forgotten it) looks like one on which nothing happens, for ever. It is noticed after the sum of
-    /// the two. The question is an empty statement on the listening connection, and whatever is heard
+    /// the two. The question is asked on the listening connection, is no statement, and whatever is heard
     /// meanwhile counts as an answer. `answer` also bounds a change of subscriptions.
     ///
     /// Both are at least 10 milliseconds and at most 365 days. It takes effect with the next

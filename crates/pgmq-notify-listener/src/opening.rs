@@ -36,10 +36,11 @@ pub(crate) async fn open(
         session.listen(&shared.private).await?;
         let mut beside =
             Beside::acquire(pool, "connect beside the listener, to prove delivery").await?;
+        // First: behind a proxy that pools transactions nothing else could be told for sure.
+        prove_delivery(session, &shared.private, beside.connection()).await?;
         if let Some(config) = config {
             check_installation(beside.connection(), config).await?;
         }
-        prove_delivery(session, &shared.private, beside.connection()).await?;
         beside.done().await;
         // Only now, so that no event arrives before there is anybody to take it.
         session.follow(&shared.wanted, OPENED_WITHIN).await?;

@@ -10,6 +10,10 @@ use crate::{ListenerError, ListenerErrorKind};
 /// From the commit to the arrival, which take about a millisecond; the rest is for a slow network.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(3);
 
+const NOT_DELIVERED: &str = "prove delivery: LISTEN succeeded, but a notification to this listener did not \
+    arrive; connect to PostgreSQL directly, not through a proxy that shares connections between \
+    transactions (PgBouncer: a database entry with pool_mode=session)";
+
 /// Shows that what another connection publishes reaches `session`, which listens to `private` alone.
 ///
 /// A proxy that gives a session another connection for each transaction accepts `LISTEN`, and leaves
@@ -27,7 +31,17 @@ pub(crate) async fn prove_delivery(
 ) -> Result<(), ListenerError> {
     // Drawn for each proof: a knock, or the proof of a session before this one, is none.
     let proof = format!("{:032x}", fastrand::u128(..));
-    private.publish(&proof, beside).await?;
+    if let Err(error) = private.publish(&proof, beside).await {
+        // The proxy has given this connection the one that listens. It gets the notification itself,
+        // and sqlx does not expect that.
+        let kind = error.kind();
+        return Err(match kind {
+            ListenerErrorKind::Driver => {
+                ListenerError::because(ListenerErrorKind::NotDelivered, NOT_DELIVERED, error)
+            }
+            _ => error,
+        });
+    }
     let arrived = timeout(DELIVERED_WITHIN, async {
         while session.receive().await?.payload() != proof {}
         Ok(())
@@ -35,12 +49,7 @@ pub(crate) async fn prove_delivery(
     arrived.await.unwrap_or_else(|_| {
         Err(ListenerError::new(
             ListenerErrorKind::NotDelivered,
-            format!(
-                "prove delivery: LISTEN succeeded, but a notification to this listener did not \
-                 arrive within {DELIVERED_WITHIN:?}; connect to PostgreSQL directly, not through a \
-                 proxy that shares connections between transactions (PgBouncer: a database entry \
-                 with pool_mode=session)"
-            ),
+            NOT_DELIVERED,
         ))
     })
 }

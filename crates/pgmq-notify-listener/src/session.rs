@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgmq_notify_core::ChannelName;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
+use sqlx::{Acquire, AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::opening::OPENED_WITHIN;
@@ -103,23 +103,34 @@ impl Session {
 
     /// Waits for a sign of life on this very connection, `bound` at most.
     ///
-    /// It asks with an empty statement. Another connection might as well notify this one, but where
-    /// that cannot be done (its pool is used up, the server takes no more connections) nothing would
-    /// follow for this one.
+    /// Another connection might as well notify this one, but where that cannot be done (its pool is used
+    /// up, the server takes no more connections) nothing would follow for this one.
     ///
     /// Returns a notification when one came before the answer, as it does on a slow connection with a
     /// backlog. While sqlx waits for an answer it stores notifications without a bound; so the wait is
-    /// interrupted, often, to look for them. The next statement, or [`receive`](Self::receive),
-    /// passes over an answer that comes later.
+    /// interrupted, often, to look for them. [`receive`](Self::receive) passes over an answer that
+    /// comes later.
     pub(crate) async fn answers(
         &mut self,
         bound: Duration,
     ) -> Result<Option<PgNotification>, ListenerError> {
         let deadline = Instant::now() + bound;
+        let mut asked = false;
         while Instant::now() < deadline {
             let look = deadline.min(Instant::now() + LOOK_EVERY);
-            match timeout_at(look, self.listener.execute("")).await {
-                Ok(Ok(_)) => return Ok(None),
+            let answer = async {
+                let connection = self.listener.acquire().await?;
+                if asked {
+                    // It has none; what matters is that it first waits for earlier answers, and that it
+                    // asks for nothing itself: another question would be another round trip.
+                    connection.clear_cached_statements().await
+                } else {
+                    asked = true;
+                    connection.ping().await
+                }
+            };
+            match timeout_at(look, answer).await {
+                Ok(Ok(())) => return Ok(None),
                 Ok(Err(error)) => {
                     return Err(ListenerError::database("ask for a sign of life")(error));
                 }

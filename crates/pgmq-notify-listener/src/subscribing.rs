@@ -15,6 +15,9 @@ use crate::{
 /// How long a change may take to reach the server.
 const IN_EFFECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// For the look at the queues that there are.
+const SEEN_WITHIN: Duration = Duration::from_secs(5);
+
 /// Subscriptions may be changed at any time: before `connect`, while events flow, while the session
 /// is being made again.
 ///
@@ -170,10 +173,15 @@ impl PgmqNotifyListener {
             return Ok(());
         }
         let operation = "look which queues there are";
-        let mut beside = Beside::acquire(&self.pool, operation).await?;
-        let queues = all_queues(beside.connection()).await;
-        beside.done().await;
-        let queues = queues.map_err(ListenerError::database(operation))?;
+        let look = timeout(SEEN_WITHIN, async {
+            let mut beside = Beside::acquire(&self.pool, operation).await?;
+            let queues = all_queues(beside.connection()).await;
+            beside.done().await;
+            queues.map_err(ListenerError::database(operation))
+        });
+        let queues = look
+            .await
+            .unwrap_or_else(|_| Err(ListenerError::new(ListenerErrorKind::Timeout, operation)))?;
         self.known_queues = Some(KnownQueues::new(queues));
         Ok(())
     }

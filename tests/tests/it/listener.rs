@@ -4,6 +4,7 @@ mod buffering;
 mod catching_up;
 mod connecting;
 mod events;
+mod faults;
 mod proving;
 mod reconnecting;
 mod silence;

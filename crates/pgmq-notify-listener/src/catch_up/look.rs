@@ -1,9 +1,15 @@
+use std::time::Duration;
+
 use sqlx::{PgConnection, PgPool};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::beside::Beside;
 use crate::{ListenerError, ListenerErrorKind};
+
+/// For one look, which takes some milliseconds. On a connection whose other end is gone it would take
+/// for ever; where a table really is that slow, the next attempt has twice as long.
+const SEEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often a statement may be refused before what it looks at is left out.
 const REFUSALS: u32 = 5;
@@ -29,7 +35,7 @@ impl Look {
         Self { pool }
     }
 
-    /// What `statement` sees; without a server, as soon as there is one again.
+    /// What `statement` sees, however long that takes; without a server, as soon as there is one again.
     ///
     /// `None` when there is nothing to see: the object is gone, or the server refuses for good. Events
     /// must not wait for a right that nobody grants, so that is traced, and the rest goes on.
@@ -40,11 +46,17 @@ impl Look {
     ) -> Option<S::Seen> {
         let mut backoff = Backoff::new(fastrand::Rng::new());
         let mut refusals = 0;
+        let mut bound = SEEN_WITHIN;
         loop {
-            let error = match self.once(statement).await {
-                Ok(seen) => return Some(seen),
-                Err(Failed::Gone) => return None,
-                Err(Failed::With(error)) => error,
+            let error = match timeout(bound, self.once(statement)).await {
+                Ok(Ok(seen)) => return Some(seen),
+                Ok(Err(Failed::Gone)) => return None,
+                Ok(Err(Failed::With(error))) => error,
+                Err(_) => {
+                    let operation = format!("look for what was missed within {bound:?}");
+                    bound = bound.saturating_mul(2);
+                    ListenerError::new(ListenerErrorKind::Timeout, operation)
+                }
             };
             let reason = error.kind();
             if is_refusal(reason) {
@@ -66,6 +78,7 @@ impl Look {
             .await
             .map_err(Failed::With)?;
         let seen = statement.run(beside.connection()).await.map_err(failed);
+        // Whatever the server has said, the connection is not at fault; a broken one the pool notices.
         beside.done().await;
         seen
     }
