@@ -34,6 +34,16 @@ pub enum ListenerErrorKind {
     Unavailable,
     /// The role lacks a right.
     Permission,
+    /// The server is a hot standby, where nobody can listen until it is promoted.
+    Standby,
+    /// What is published does not reach the listener, because a proxy stands between.
+    NotDelivered,
+    /// The database has no PGMQ.
+    PgmqMissing,
+    /// The database lacks the migration of pgmq-notify, or a trigger of it.
+    NotInstalled,
+    /// The installed configuration is another one than the listener's, or a trigger is of an older one.
+    Drift,
     /// No answer in time.
     Timeout,
     /// The session ended.
@@ -64,6 +74,11 @@ impl ListenerErrorKind {
             | Self::UnknownDatabase
             | Self::Tls
             | Self::Permission
+            | Self::Standby
+            | Self::NotDelivered
+            | Self::PgmqMissing
+            | Self::NotInstalled
+            | Self::Drift
             | Self::Stopped
             | Self::Database
             | Self::Driver => false,
@@ -75,6 +90,8 @@ impl ListenerErrorKind {
         match code {
             "3D000" => Self::UnknownDatabase,
             "42501" => Self::Permission,
+            // What `LISTEN` says during recovery, and no other statement of the listener.
+            "25006" => Self::Standby,
             "57P01" | "57P02" | "57P05" => Self::ConnectionLost,
             "53300" | "57P03" => Self::Unavailable,
             _ if code.starts_with("28") => Self::Authentication,
@@ -171,6 +188,7 @@ mod tests {
             ("28000", Kind::Authentication, false),
             ("3D000", Kind::UnknownDatabase, false),
             ("42501", Kind::Permission, false),
+            ("25006", Kind::Standby, false),
             ("53300", Kind::Unavailable, true),
             ("53200", Kind::Unavailable, true),
             ("57P01", Kind::ConnectionLost, true),

@@ -15,7 +15,7 @@
 //! while let Some(event) = listener.next_event().await? {
 //!     match event {
 //!         PgmqNotifyEvent::MessageWithPayload(e) => println!("{}: {}", e.queue_name, e.message),
-//!         PgmqNotifyEvent::Resumed(e) => println!("look into the queues, {:?}", e.reason),
+//!         PgmqNotifyEvent::Resumed(e) => println!("missed something for {:?}", e.gap),
 //!         other => println!("{other:?}"),
 //!     }
 //! }
@@ -25,14 +25,30 @@
 //!
 //! # Delivery
 //!
-//! **Lost.** While the session lasts and the buffer has room, nothing is. What is published while
-//! there is no session, or while the buffer is full, is lost, and one
+//! **Proven.** [`connect`](PgmqNotifyListener::connect) succeeds only when the migration of the same
+//! configuration is installed and a notification has come the whole way, through the database and
+//! whatever stands before it. After a lost session the way is proven again.
+//!
+//! **Missed.** While the session lasts and the buffer has room, nothing is. What is published while
+//! there is no session, or while the buffer is full, is missed, and one
 //! [`Resumed`](pgmq_notify_core::PgmqNotifyEvent::Resumed) event stands in its place: everything before
-//! it came before the gap, everything after it after. Look into the queues then.
+//! it came before the gap.
 //!
-//! **Repeated.** Nothing, by the listener: a message that is published on two channels arrives once.
+//! **Caught up.** What follows `Resumed` is a look into the tables, in this order and before any other
+//! event: queues that were dropped and created meanwhile, for those who listen to queues; then, for each
+//! queue of a subscribed namespace, its visible messages as `message_ready` or `batch_ready` events, 1000
+//! at most in one, and the delayed ones that nobody has read. A message that another consumer holds is
+//! left out. So each message that waits in a subscribed queue has had an event since it was sent, and
+//! the only thing that a gap costs is the body, which is to be fetched by the id. Another gap makes
+//! another look. [`with_catch_up`](PgmqNotifyListener::with_catch_up) switches this off; look into the
+//! queues yourself then.
 //!
-//! **Reordered.** Nothing: events arrive in the order in which their transactions committed.
+//! **Repeated.** While the session lasts, nothing: a message that is published on two channels arrives
+//! once. A catch-up repeats the events of messages that still wait, and one that is sent during a
+//! catch-up may be found by it and published too.
+//!
+//! **Reordered.** Nothing: events arrive in the order in which their transactions committed; those of a
+//! catch-up queue by queue, in the order of the ids.
 //!
 //! **Forged.** `NOTIFY` has no access control, so any role of the database can publish what looks like
 //! an event. An event is a hint: claim the message before you act on it. What is no event is counted in
@@ -43,27 +59,43 @@
 //! The socket is read whatever the application does, because a listener that does not read fills the
 //! server's notification queue for everybody. Events wait in a buffer of the size given to
 //! [`PgmqNotifyListener::new`]. Once it is full, further events are dropped until the application has
-//! taken all that waited; then comes one `Resumed` with the reason `Overflow`.
+//! taken all that waited; then comes one `Resumed` with the reason `Overflow`, and the catch-up. That reads
+//! a page whenever the application has taken the one before, so the memory stays bounded.
+//!
+//! # A dead connection
+//!
+//! One that is closed or reset is noticed at once. One whose other end is gone without a word is asked
+//! after a silence of 15 seconds and given 5 to answer, or what
+//! [`with_heartbeat`](PgmqNotifyListener::with_heartbeat) says; then it counts as lost.
 //!
 //! # Encryption
 //!
 //! The features `tls-rustls…` and `tls-native-tls` are those of sqlx. None is on by default, and
 //! without one a connection is not encrypted.
 
+mod abandon;
 mod backoff;
+mod beside;
 mod buffer;
+mod catch_up;
 mod decode;
 mod error;
+mod heartbeat;
+mod installation;
 mod listener;
+mod opening;
 mod private_channel;
+mod proof;
 mod reader;
 mod session;
 mod stats;
 mod status;
 mod subscribing;
 mod subscription;
+mod taking;
 mod wanted;
 
+pub use catch_up::CatchUp;
 pub use error::{ListenerError, ListenerErrorKind};
 pub use listener::PgmqNotifyListener;
 pub use stats::ListenerStats;

@@ -1,25 +1,25 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use futures_core::Stream;
 use pgmq_notify_core::{Channels, PgmqNotifyConfig, PgmqNotifyEvent, ResumeReason};
 use sqlx::PgPool;
 use sqlx::postgres::PgNotification;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, coop};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use crate::buffer::{Entry, Take};
-use crate::decode::{Unreadable, decode};
+use crate::abandon::Opening;
+use crate::buffer::Entry;
+use crate::catch_up::{CatchingUp, KnownQueues};
+use crate::heartbeat::Heartbeat;
+use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::reader::{Reader, Shared};
 use crate::subscription::Subscriptions;
-use crate::{ListenerError, ListenerErrorKind, ListenerStats, ListenerStatus};
+use crate::{CatchUp, ListenerError, ListenerErrorKind, ListenerStats, ListenerStatus};
 
 /// For a server that does not take leave.
 const DISCONNECTED_WITHIN: Duration = Duration::from_secs(5);
@@ -34,16 +34,27 @@ pub struct PgmqNotifyListener {
     pub(crate) channels: Channels,
     pub(crate) shared: Arc<Shared>,
     pub(crate) subscriptions: Subscriptions,
-    reading: Reading,
-    taken: VecDeque<Entry<PgNotification>>,
-    stats: ListenerStats,
+    heartbeat: Heartbeat,
+    pub(crate) reading: Reading,
+    pub(crate) taken: VecDeque<Entry<PgNotification>>,
+    pub(crate) catch_up: CatchUp,
+    pub(crate) catching_up: Option<CatchingUp>,
+    /// What the catch-up has found and the application has not taken: one page at most.
+    pub(crate) found: VecDeque<PgmqNotifyEvent>,
+    /// While there is a subscription of queues, and since they could be seen.
+    pub(crate) known_queues: Option<KnownQueues>,
+    pub(crate) stats: ListenerStats,
 }
 
 /// Whether there is a task to bring events.
-enum Reading {
+pub(crate) enum Reading {
     /// There was none yet.
     Never,
-    Task(JoinHandle<()>),
+    Task {
+        task: JoinHandle<()>,
+        /// Where it runs, and where the catch-up does.
+        runtime: Handle,
+    },
     /// It was ended, at this time.
     Ended(Instant),
 }
@@ -87,13 +98,51 @@ impl PgmqNotifyListener {
             channels,
             shared: Arc::new(Shared::new(private, buffer)),
             subscriptions: Subscriptions::default(),
+            heartbeat: Heartbeat::default(),
             reading: Reading::Never,
             taken: VecDeque::new(),
+            catch_up: CatchUp::default(),
+            catching_up: None,
+            found: VecDeque::new(),
+            known_queues: None,
             stats: ListenerStats::default(),
         })
     }
 
+    /// When nothing has been heard for `quiet`, the server is asked whether it is still there; when it
+    /// does not answer within `answer`, the session counts as lost and is made again.
+    ///
+    /// A connection whose other end is gone without a word (a machine without power, a router that has
+    /// forgotten it) looks like one on which nothing happens, for ever. It is noticed after the sum of
+    /// the two. The question is asked on the listening connection, is no statement, and whatever is heard
+    /// meanwhile counts as an answer. `answer` also bounds a change of subscriptions.
+    ///
+    /// Both are at least 10 milliseconds and at most 365 days. It takes effect with the next
+    /// [`connect`](Self::connect).
+    ///
+    /// Defaults to 15 seconds and 5 seconds.
+    pub fn with_heartbeat(mut self, quiet: Duration, answer: Duration) -> Self {
+        self.heartbeat = Heartbeat::new(quiet, answer);
+        self
+    }
+
+    /// Whether to look into the tables after a gap: for messages of the subscribed namespaces, and for
+    /// queues that were created or dropped.
+    ///
+    /// A catch-up needs no right but `select` on what it looks at. It runs one short statement at a time
+    /// over the pool, as fast as the application takes what it finds, and costs a look at every message
+    /// of a subscribed namespace. A table that the role may not read is traced and left out.
+    ///
+    /// Defaults to [`CatchUp::AfterEveryGap`].
+    pub fn with_catch_up(mut self, catch_up: CatchUp) -> Self {
+        self.catch_up = catch_up;
+        self
+    }
+
     /// Connects, and listens to everything that was subscribed before.
+    ///
+    /// Before it returns, it has checked that the migration of this configuration is installed, and a
+    /// notification has come the whole way from a connection of the pool to this listener.
     ///
     /// It gives up at the first error, and after 10 seconds at the latest; only once it has succeeded
     /// is a lost session made again. Does nothing when it is connected. After
@@ -106,16 +155,28 @@ impl PgmqNotifyListener {
     ///
     /// # Errors
     ///
-    /// [`kind`](ListenerError::kind) says which: nobody answers, wrong password, no such database…
+    /// [`kind`](ListenerError::kind) says which, and the text what to do:
+    ///
+    /// - nobody answers, wrong password, no such database…;
+    /// - [`Standby`](ListenerErrorKind::Standby): a server where nobody can listen;
+    /// - [`NotDelivered`](ListenerErrorKind::NotDelivered): a proxy that pools transactions;
+    /// - [`PgmqMissing`](ListenerErrorKind::PgmqMissing),
+    ///   [`NotInstalled`](ListenerErrorKind::NotInstalled): there is nothing that publishes;
+    /// - [`Drift`](ListenerErrorKind::Drift): it publishes elsewhere, or otherwise;
+    /// - [`Permission`](ListenerErrorKind::Permission): the role may not look.
     pub async fn connect(&mut self) -> Result<(), ListenerError> {
         let ended = match &self.reading {
-            Reading::Task(task) if !task.is_finished() => return Ok(()),
+            Reading::Task { task, .. } if !task.is_finished() => return Ok(()),
             Reading::Never => None,
-            Reading::Task(_) => Some(Instant::now()),
+            Reading::Task { .. } => Some(Instant::now()),
             Reading::Ended(at) => Some(*at),
         };
-        let connecting = Connecting::begin(&self.shared.status);
-        let session = self.shared.open(&self.pool).await?;
+        let shared = Arc::clone(&self.shared);
+        let connecting = Connecting::begin(&shared.status);
+        let session = open(&shared, &self.pool, Some(&self.config)).await?;
+        let opening = Opening::new(session);
+        self.learn_queues().await?;
+        let session = opening.finish();
         if let Some(ended) = ended {
             let buffer = &self.shared.buffer;
             buffer.push_resumed(ResumeReason::Reconnected, ended.elapsed());
@@ -124,9 +185,12 @@ impl PgmqNotifyListener {
         let reader = Reader::new(
             Arc::clone(&self.shared),
             self.pool.clone(),
+            self.heartbeat,
             fastrand::Rng::new(),
         );
-        self.reading = Reading::Task(tokio::spawn(reader.run(session)));
+        let runtime = Handle::current();
+        let task = runtime.spawn(reader.run(session));
+        self.reading = Reading::Task { task, runtime };
         Ok(())
     }
 
@@ -141,13 +205,13 @@ impl PgmqNotifyListener {
     pub async fn disconnect(&mut self) {
         let ended = Reading::Ended(Instant::now());
         let task = match std::mem::replace(&mut self.reading, ended) {
-            Reading::Task(task) => task,
+            Reading::Task { task, .. } => task,
             before => {
                 self.reading = before;
                 return;
             }
         };
-        // The only wait of the task that must not be cancelled is for news of a gap.
+        self.catching_up = None;
         task.abort();
         drop(task.await);
         if let Some(session) = self.shared.take_session()
@@ -157,23 +221,6 @@ impl PgmqNotifyListener {
         }
     }
 
-    /// The next event; waits for it. `None` after [`disconnect`](Self::disconnect).
-    ///
-    /// A lost session is no error: it is made again, and a
-    /// [`Resumed`](PgmqNotifyEvent::Resumed) event says so. [`status`](Self::status) tells earlier.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: in a `select!` that another branch wins, no event is lost.
-    ///
-    /// # Errors
-    ///
-    /// When [`connect`](Self::connect) was never called, and once when the reading task has ended
-    /// with the runtime of `connect`.
-    pub async fn next_event(&mut self) -> Result<Option<PgmqNotifyEvent>, ListenerError> {
-        poll_fn(|cx| self.poll_event(cx)).await
-    }
-
     /// What it has seen so far.
     pub fn stats(&self) -> ListenerStats {
         let (overflows, overflowed_events) = self.shared.buffer.overflows();
@@ -181,6 +228,7 @@ impl PgmqNotifyListener {
         ListenerStats {
             gaps: counters.lost_sessions() + overflows,
             reconnects: counters.reconnects(),
+            round_trip: counters.round_trip(),
             overflows,
             overflowed_events,
             ..self.stats.clone()
@@ -191,99 +239,11 @@ impl PgmqNotifyListener {
     pub fn status(&self) -> watch::Receiver<ListenerStatus> {
         self.shared.status.subscribe()
     }
-
-    fn poll_event(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<PgmqNotifyEvent>, ListenerError>> {
-        loop {
-            // An application that never waits would keep the reading task from running.
-            let progress = ready!(coop::poll_proceed(cx));
-            let event = match self.taken.pop_front() {
-                Some(Entry::Notification(notification)) => {
-                    self.shared.buffer.consumed();
-                    self.decoded(&notification)
-                }
-                Some(Entry::Resumed(resumed)) => Some(PgmqNotifyEvent::Resumed(resumed)),
-                None => match ready!(self.shared.buffer.poll_take(cx, &mut self.taken)) {
-                    Take::Entries => {
-                        self.stats.last_event_at = Some(SystemTime::now());
-                        None
-                    }
-                    Take::Overflow(resumed) => Some(PgmqNotifyEvent::Resumed(resumed)),
-                    Take::Ended => return Poll::Ready(self.ended()),
-                },
-            };
-            progress.made_progress();
-            if let Some(event) = event {
-                self.stats.count(&event);
-                return Poll::Ready(Ok(Some(event)));
-            }
-        }
-    }
-
-    /// The event of a notification, if it is one that the application wants.
-    fn decoded(&mut self, notification: &PgNotification) -> Option<PgmqNotifyEvent> {
-        // It is UTF-8: whatever the database's encoding, the server checks what it sends.
-        match decode(notification.payload()) {
-            Ok(event) if self.subscriptions.want(&event) => Some(event),
-            Ok(_) => {
-                self.stats.unsubscribed += 1;
-                None
-            }
-            Err(unreadable) => {
-                self.survive(&unreadable, notification.channel());
-                None
-            }
-        }
-    }
-
-    /// Whoever sends nonsense at full speed shall not fill the log: each power of two is a warning.
-    fn survive(&mut self, unreadable: &Unreadable, channel: &str) {
-        let count = if unreadable.is_unknown_type {
-            &mut self.stats.unknown_event_types
-        } else {
-            &mut self.stats.invalid_payloads
-        };
-        *count += 1;
-        let (count, reason) = (*count, &unreadable.reason);
-        if count.is_power_of_two() {
-            tracing::warn!(channel, count, reason, "unreadable notification");
-        } else {
-            tracing::debug!(channel, count, reason, "unreadable notification");
-        }
-    }
-
-    fn ended(&mut self) -> Result<Option<PgmqNotifyEvent>, ListenerError> {
-        match self.reading {
-            Reading::Ended(_) => Ok(None),
-            Reading::Never => Err(ListenerError::new(
-                ListenerErrorKind::NotConnected,
-                "wait for an event of a listener that was never connected, call `connect` first",
-            )),
-            Reading::Task(_) => {
-                self.reading = Reading::Ended(Instant::now());
-                Err(ListenerError::new(
-                    ListenerErrorKind::Stopped,
-                    "wait for an event of a listener whose reading task has ended, as its runtime does",
-                ))
-            }
-        }
-    }
-}
-
-impl Stream for PgmqNotifyListener {
-    type Item = Result<PgmqNotifyEvent, ListenerError>;
-
-    /// As [`next_event`](PgmqNotifyListener::next_event).
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_event(cx).map(Result::transpose)
-    }
 }
 
 impl Drop for PgmqNotifyListener {
     fn drop(&mut self) {
-        if let Reading::Task(task) = &self.reading {
+        if let Reading::Task { task, .. } = &self.reading {
             task.abort();
         }
     }

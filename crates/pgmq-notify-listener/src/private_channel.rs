@@ -1,13 +1,13 @@
 use pgmq_notify_core::ChannelName;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres};
 
 use crate::ListenerError;
 
 /// A channel that only one listener listens to.
 ///
-/// The reading task waits in `try_recv`, which must not be cancelled: a session that is re-made
-/// inside of it would lose the news of the gap. A notification on this channel is what makes it
-/// return, so that the task can look at what has changed.
+/// The reading task waits for notifications; one on this channel makes it look at what has changed.
+/// It is also what shows, by its payload, that
+/// anything is delivered at all.
 #[derive(Debug)]
 pub(crate) struct PrivateChannel(ChannelName);
 
@@ -32,13 +32,25 @@ impl PrivateChannel {
 
     /// Makes the reading task return from its wait, by a connection of the application's pool.
     pub(crate) async fn knock(&self, pool: &PgPool) -> Result<(), ListenerError> {
-        sqlx::query("select pg_catalog.pg_notify($1, '')")
-            .bind(self.0.as_str())
-            .execute(pool)
+        self.publish("", pool).await
+    }
+
+    /// `payload` is the listener's own, and needs no quoting: hexadecimal digits or nothing.
+    ///
+    /// A simple query, because a proxy may not know what a connection has prepared.
+    pub(crate) async fn publish<'c>(
+        &self,
+        payload: &str,
+        connection: impl Executor<'c, Database = Postgres>,
+    ) -> Result<(), ListenerError> {
+        debug_assert!(payload.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let sql = format!("select pg_catalog.pg_notify('{}', '{payload}')", self.0);
+        connection
+            .execute(AssertSqlSafe(sql))
             .await
             .map(drop)
             .map_err(ListenerError::database(
-                "tell the reading task of a change of subscriptions",
+                "publish on the listener's own channel",
             ))
     }
 }

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use pgmq_notify_core::ResumeReason;
 use sqlx::PgPool;
@@ -8,8 +9,11 @@ use sqlx::postgres::PgNotification;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::abandon::abandon;
 use crate::backoff::Backoff;
 use crate::buffer::Buffer;
+use crate::heartbeat::{Heartbeat, Silence};
+use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::session::Session;
 use crate::stats::ReaderCounters;
@@ -40,12 +44,9 @@ impl Shared {
         }
     }
 
-    /// Opens a session with the options that the application's pool has now: a password may have
-    /// been changed there.
-    pub(crate) async fn open(&self, pool: &PgPool) -> Result<Session, ListenerError> {
-        let session = Session::open(&pool.connect_options(), &self.private, &self.wanted).await?;
+    /// The session that `disconnect` ends.
+    pub(crate) fn set_session(&self, session: &Session) {
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.pool().clone());
-        Ok(session)
     }
 
     pub(crate) fn take_session(&self) -> Option<PgPool> {
@@ -60,15 +61,22 @@ impl Shared {
 pub(crate) struct Reader {
     shared: Arc<Shared>,
     pool: PgPool,
+    heartbeat: Heartbeat,
     backoff: Backoff,
 }
 
 impl Reader {
-    pub(crate) fn new(shared: Arc<Shared>, pool: PgPool, chance: fastrand::Rng) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        pool: PgPool,
+        heartbeat: Heartbeat,
+        chance: fastrand::Rng,
+    ) -> Self {
         shared.buffer.open();
         Self {
             shared,
             pool,
+            heartbeat,
             backoff: Backoff::new(chance),
         }
     }
@@ -80,7 +88,7 @@ impl Reader {
             let since = Instant::now();
             self.shared.buffer.wake();
             self.shared.counters.session_lost();
-            drop(session);
+            abandon(session);
             session = self.reconnect(error.kind(), since).await;
         }
     }
@@ -90,18 +98,25 @@ impl Reader {
         let Shared { wanted, buffer, .. } = &*self.shared;
         let private = self.shared.private.name().as_str();
         let turn = buffer.turn();
+        let answer = self.heartbeat.answer;
+        let mut silence = Silence::new(self.heartbeat.quiet);
         // Notifications that a waiting application has not been woken for.
         let mut quiet = 0;
         loop {
-            let (received, waited) = watched(session.receive(), || {
+            let (received, waited) = unless_silent(session.receive(), &mut silence, || {
                 if quiet > 0 {
                     buffer.wake();
                     quiet = 0;
                 }
             })
             .await;
+            let received = match received {
+                Some(received) => received.map(Some),
+                None => self.ask(session).await,
+            };
             let notification = match received {
-                Ok(notification) => notification,
+                Ok(Some(notification)) => notification,
+                Ok(None) => continue,
                 Err(error) => return error,
             };
             if notification.channel() != private {
@@ -110,7 +125,7 @@ impl Reader {
             }
             if session.is_behind(wanted) {
                 buffer.wake();
-                if let Err(error) = session.follow(wanted).await {
+                if let Err(error) = session.follow(wanted, answer).await {
                     return error;
                 }
             }
@@ -127,6 +142,16 @@ impl Reader {
         }
     }
 
+    /// Whether the silent session lives; it may have a notification to say so.
+    async fn ask(&self, session: &mut Session) -> Result<Option<PgNotification>, ListenerError> {
+        let asked = Instant::now();
+        let heard = session.answers(self.heartbeat.answer).await?;
+        if heard.is_none() {
+            self.shared.counters.answered(asked.elapsed());
+        }
+        Ok(heard)
+    }
+
     /// Tries until there is a session again. Every error is retried: even a refused password may be
     /// one that is being rotated.
     async fn reconnect(&mut self, mut reason: ListenerErrorKind, since: Instant) -> Session {
@@ -137,7 +162,7 @@ impl Reader {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(attempt, wait_ms, reason = ?reason, "the listener has no session");
             sleep(wait).await;
-            match self.shared.open(&self.pool).await {
+            match open(&self.shared, &self.pool, None).await {
                 Ok(session) => {
                     self.backoff.reset();
                     self.resumed(since);
@@ -170,17 +195,25 @@ impl Drop for Reader {
     }
 }
 
-/// The output, and whether it was waited for; `before_waiting` runs before each wait.
-async fn watched<F: Future>(future: F, mut before_waiting: impl FnMut()) -> (F::Output, bool) {
+/// The output, or `None` after a silence, and whether it was waited for; `before_waiting` runs before
+/// each wait.
+async fn unless_silent<F: Future>(
+    future: F,
+    silence: &mut Silence,
+    mut before_waiting: impl FnMut(),
+) -> (Option<F::Output>, bool) {
     let mut future = pin!(future);
     let mut waited = false;
     let output = poll_fn(|cx| {
-        let polled = future.as_mut().poll(cx);
-        if polled.is_pending() {
-            waited = true;
-            before_waiting();
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
         }
-        polled
+        before_waiting();
+        if !waited {
+            waited = true;
+            silence.begin();
+        }
+        silence.poll_end(cx).map(|()| None)
     });
     (output.await, waited)
 }

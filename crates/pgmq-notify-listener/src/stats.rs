@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pgmq_notify_core::PgmqNotifyEvent;
 
@@ -35,8 +35,14 @@ pub struct ListenerStats {
     pub unknown_event_types: u64,
     /// Notifications on a channel of ours that are no event.
     pub invalid_payloads: u64,
+    /// Catch-ups that came to their end.
+    pub catch_ups: u64,
+    /// Events that a catch-up found; they are among those above.
+    pub caught_up_events: u64,
     /// Events that were under way when their subscription was removed.
     pub unsubscribed: u64,
+    /// How long the last answer to a heartbeat took.
+    pub round_trip: Option<Duration>,
     /// When the application last took events out of the buffer.
     pub last_event_at: Option<SystemTime>,
 }
@@ -75,6 +81,8 @@ impl ListenerStats {
 pub(crate) struct ReaderCounters {
     lost_sessions: AtomicU64,
     reconnects: AtomicU64,
+    /// In microseconds and at least one; 0 before the first.
+    round_trip: AtomicU64,
 }
 
 impl ReaderCounters {
@@ -84,6 +92,18 @@ impl ReaderCounters {
 
     pub(crate) fn reconnected(&self) {
         self.reconnects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn answered(&self, round_trip: Duration) {
+        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+        self.round_trip.store(micros.max(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        match self.round_trip.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
     }
 
     pub(crate) fn lost_sessions(&self) -> u64 {

@@ -5,10 +5,18 @@ use std::time::Duration;
 use pgmq_notify_core::Namespace;
 use tokio::time::timeout;
 
-use crate::{ListenerError, ListenerErrorKind, ListenerStatus, PgmqNotifyListener, Subscription};
+use crate::beside::Beside;
+use crate::catch_up::{KnownQueues, all_queues};
+use crate::listener::Reading;
+use crate::{
+    CatchUp, ListenerError, ListenerErrorKind, ListenerStatus, PgmqNotifyListener, Subscription,
+};
 
 /// How long a change may take to reach the server.
 const IN_EFFECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// For the look at the queues that there are.
+const SEEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Subscriptions may be changed at any time: before `connect`, while events flow, while the session
 /// is being made again.
@@ -95,7 +103,7 @@ impl PgmqNotifyListener {
 
     /// Listens to created queues.
     pub async fn listen_queue_created(&mut self) -> Result<(), ListenerError> {
-        self.listen([Subscription::QueueCreated]).await
+        self.listen_to_queues(Subscription::QueueCreated).await
     }
 
     /// Listens no longer to created queues.
@@ -106,7 +114,7 @@ impl PgmqNotifyListener {
 
     /// Listens to dropped queues.
     pub async fn listen_queue_dropped(&mut self) -> Result<(), ListenerError> {
-        self.listen([Subscription::QueueDropped]).await
+        self.listen_to_queues(Subscription::QueueDropped).await
     }
 
     /// Listens no longer to dropped queues.
@@ -144,9 +152,46 @@ impl PgmqNotifyListener {
         self.apply().await
     }
 
+    /// Also remembers which queues there are, to tell after a gap what has changed. Where that cannot be
+    /// seen now, the next look is the first.
+    async fn listen_to_queues(&mut self, added: Subscription) -> Result<(), ListenerError> {
+        let listening = self.listen([added]).await;
+        if matches!(self.reading, Reading::Task { .. })
+            && let Err(error) = self.learn_queues().await
+        {
+            tracing::debug!(reason = ?error.kind(), "the queues are not known yet");
+        }
+        listening
+    }
+
+    /// Remembers which queues there are, if it matters and is not known.
+    pub(crate) async fn learn_queues(&mut self) -> Result<(), ListenerError> {
+        if self.catch_up == CatchUp::Never
+            || self.known_queues.is_some()
+            || !self.subscriptions.want_queues()
+        {
+            return Ok(());
+        }
+        let operation = "look which queues there are";
+        let look = timeout(SEEN_WITHIN, async {
+            let mut beside = Beside::acquire(&self.pool, operation).await?;
+            let queues = all_queues(beside.connection()).await;
+            beside.done().await;
+            queues.map_err(ListenerError::database(operation))
+        });
+        let queues = look
+            .await
+            .unwrap_or_else(|_| Err(ListenerError::new(ListenerErrorKind::Timeout, operation)))?;
+        self.known_queues = Some(KnownQueues::new(queues));
+        Ok(())
+    }
+
     async fn unlisten(&mut self, removed: impl IntoIterator<Item = Subscription>) {
         for subscription in removed {
             self.subscriptions.remove(&subscription);
+        }
+        if !self.subscriptions.want_queues() {
+            self.known_queues = None;
         }
         if let Err(error) = self.apply().await {
             tracing::debug!(reason = ?error.kind(), "the server has not heard of an unlisten yet");

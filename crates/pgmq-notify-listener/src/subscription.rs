@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use pgmq_notify_core::{ChannelName, Channels, Namespace, PgmqNotifyEvent};
 
+use crate::catch_up::{MessageScope, Scope};
+
 /// One thing that a listener listens to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -77,9 +79,37 @@ impl Subscriptions {
                 .map(|namespace| channels.message_ready(namespace))
                 .collect()
         };
-        wanted.extend(self.queue_created.then(|| channels.queue_created()));
-        wanted.extend(self.queue_dropped.then(|| channels.queue_dropped()));
+        if self.want_queues() {
+            wanted.extend([channels.queue_created(), channels.queue_dropped()]);
+        }
         wanted
+    }
+
+    /// Whether it wants to know of queues. Whoever wants one of the two kinds of events listens to both:
+    /// what has changed in a gap shows only to those who knew what there was before it.
+    pub(crate) fn want_queues(&self) -> bool {
+        self.queue_created || self.queue_dropped
+    }
+
+    /// Whether the server sends this event although nobody wants it.
+    pub(crate) fn listen_for(&self, event: &PgmqNotifyEvent) -> bool {
+        let is_of_queue = matches!(
+            event,
+            PgmqNotifyEvent::QueueCreated(_) | PgmqNotifyEvent::QueueDropped(_)
+        );
+        is_of_queue && self.want_queues()
+    }
+
+    /// What a catch-up has to look for.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            messages: if self.global {
+                MessageScope::All
+            } else {
+                MessageScope::Of(self.namespaces.clone())
+            },
+            queues: self.want_queues(),
+        }
     }
 
     /// Whether the application wants this event now.
@@ -135,10 +165,15 @@ mod tests {
             "pgmq_message_ready.a",
             "pgmq_message_ready.b",
             "pgmq_queue_created",
+            "pgmq_queue_dropped",
         ];
         assert_eq!(listened(&subscriptions), apart);
         subscriptions.insert(Subscription::MessageReadyGlobal);
-        let together = ["pgmq_message_ready", "pgmq_queue_created"];
+        let together = [
+            "pgmq_message_ready",
+            "pgmq_queue_created",
+            "pgmq_queue_dropped",
+        ];
         assert_eq!(listened(&subscriptions), together);
         subscriptions.remove(&Subscription::MessageReadyGlobal);
         assert_eq!(listened(&subscriptions), apart);

@@ -1,15 +1,19 @@
 //! The listener, on a real server with the generated SQL.
 
 mod buffering;
+mod catching_up;
 mod connecting;
 mod events;
+mod faults;
+mod proving;
 mod reconnecting;
+mod silence;
 mod subscriptions;
 
 use std::time::Duration;
 
 use pgmq_notify_core::{PgmqNotifyConfig, PgmqNotifyEvent, ResumeReason};
-use pgmq_notify_listener::PgmqNotifyListener;
+use pgmq_notify_listener::{CatchUp, PgmqNotifyListener};
 use pgmq_notify_tests::{TestDatabase, eventually};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -29,6 +33,21 @@ async fn connected_with(
     let mut listener = PgmqNotifyListener::new(pool, config.clone(), buffer)
         .await
         .expect("a valid configuration");
+    listener.connect().await.expect("connect the listener");
+    listener
+}
+
+/// A connected listener that says of a gap no more than that there was one.
+async fn connected_without_catch_up(
+    database: &TestDatabase,
+    config: &PgmqNotifyConfig,
+    buffer: usize,
+) -> PgmqNotifyListener {
+    let pool = database.pool().clone();
+    let mut listener = PgmqNotifyListener::new(pool, config.clone(), buffer)
+        .await
+        .expect("a valid configuration")
+        .with_catch_up(CatchUp::Never);
     listener.connect().await.expect("connect the listener");
     listener
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use pgmq_notify_core::{PgmqNotifyConfig, ResumeReason};
 use pgmq_notify_tests::{TestDatabase, eventually};
 
-use super::{SOON, connected, connected_with, create, gap, message, next_message, send};
+use super::{
+    SOON, connected, connected_with, connected_without_catch_up, create, gap, message,
+    next_message, send,
+};
 
 async fn burst(database: &TestDatabase, count: u32) {
     database
@@ -21,7 +24,7 @@ async fn an_overflow_is_one_gap_behind_the_buffered_events_and_later_ones_arrive
     let config = PgmqNotifyConfig::new();
     let database = TestDatabase::migrated(&config).await;
     create(&database, "orders_queue").await;
-    let mut listener = connected_with(&database, &config, 10).await;
+    let mut listener = connected_without_catch_up(&database, &config, 10).await;
     listener
         .listen_message_ready_for_namespace("orders")
         .await

@@ -8,7 +8,10 @@ use pgmq_notify_listener::{ListenerErrorKind, ListenerStatus, PgmqNotifyListener
 use pgmq_notify_tests::{TestDatabase, eventually};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 
-use super::{SOON, backends, connected, create, gap, next_message, no_backend_is_left, send};
+use super::{
+    SOON, backends, connected, connected_without_catch_up, create, gap, next_message,
+    no_backend_is_left, send,
+};
 
 /// What `connect` says, well before the pool's own 30 seconds.
 async fn refused(options: PgConnectOptions) -> ListenerErrorKind {
@@ -112,7 +115,7 @@ async fn disconnect_ends_the_backend_and_the_events_and_connect_begins_again() {
     let config = PgmqNotifyConfig::new();
     let database = TestDatabase::migrated(&config).await;
     create(&database, "orders_queue").await;
-    let mut listener = connected(&database, &config).await;
+    let mut listener = connected_without_catch_up(&database, &config, 10).await;
     let status = listener.status();
     listener.listen_message_ready_global().await.unwrap();
     assert_eq!(*status.borrow(), ListenerStatus::Connected);
@@ -165,8 +168,9 @@ async fn disconnect_under_load_is_quick_and_leaves_no_backend() {
 
 #[tokio::test]
 async fn a_dropped_listener_leaves_no_backend() {
-    let database = TestDatabase::empty().await;
-    let listener = connected(&database, &PgmqNotifyConfig::new()).await;
+    let config = PgmqNotifyConfig::new();
+    let database = TestDatabase::migrated(&config).await;
+    let listener = connected(&database, &config).await;
     let status = listener.status();
     assert_eq!(backends(&database).await.len(), 1);
     drop(listener);
@@ -176,13 +180,12 @@ async fn a_dropped_listener_leaves_no_backend() {
 
 #[tokio::test]
 async fn a_cancelled_connect_leaves_no_backend_and_can_be_repeated() {
-    let database = TestDatabase::empty().await;
+    let config = PgmqNotifyConfig::new();
+    let database = TestDatabase::migrated(&config).await;
     let pool = database.pool().clone();
-    let mut listener = PgmqNotifyListener::new(pool, PgmqNotifyConfig::new(), 1)
-        .await
-        .unwrap();
+    let mut listener = PgmqNotifyListener::new(pool, config, 1).await.unwrap();
     listener.listen_queue_created().await.unwrap();
-    for micros in [0, 200, 1_000, 3_000, 5_000, 8_000] {
+    for micros in [0, 200, 1_000, 3_000, 5_000, 8_000, 12_000, 20_000] {
         let patience = Duration::from_micros(micros);
         if tokio::time::timeout(patience, listener.connect())
             .await
@@ -207,8 +210,9 @@ fn a_listener_whose_runtime_has_shut_down_says_so_once() {
     };
     let (first, second) = (runtime(), runtime());
     let (database, mut listener) = first.block_on(async {
-        let database = TestDatabase::empty().await;
-        let listener = connected(&database, &PgmqNotifyConfig::new()).await;
+        let config = PgmqNotifyConfig::new();
+        let database = TestDatabase::migrated(&config).await;
+        let listener = connected(&database, &config).await;
         (database, listener)
     });
     drop(first);

@@ -9,7 +9,10 @@ use pgmq_notify_tests::{Pgmq, Server, Settings, Stop, TestDatabase, eventually};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 
-use super::{SOON, connected, create, gap, message, next, next_message, send, terminate};
+use super::{
+    SOON, connected, connected_without_catch_up, create, gap, message, next, next_message, send,
+    terminate,
+};
 
 async fn reconnecting(listener: &PgmqNotifyListener) -> ListenerStatus {
     let mut status = listener.status();
@@ -27,7 +30,7 @@ async fn after_a_terminated_backend_comes_resumed_and_then_events_again() {
     let config = PgmqNotifyConfig::new();
     let database = TestDatabase::migrated(&config).await;
     create(&database, "orders_queue").await;
-    let mut listener = connected(&database, &config).await;
+    let mut listener = connected_without_catch_up(&database, &config, 10).await;
     listener
         .listen_message_ready_for_namespace("orders")
         .await
@@ -88,7 +91,7 @@ async fn events_flow_again_after_a_restart_a_stop_with_a_later_start_and_a_kill(
     let database = TestDatabase::on(&server, Pgmq::V1_13).await;
     database.migrate(&config).await;
     create(&database, "orders_queue").await;
-    let mut listener = connected(&database, &config).await;
+    let mut listener = connected_without_catch_up(&database, &config, 100).await;
     listener
         .listen_message_ready_for_namespace("orders")
         .await
@@ -144,7 +147,11 @@ async fn a_password_changed_meanwhile_is_retried_until_it_is_right_again() {
     database.migrate(&config).await;
     create(&database, "orders_queue").await;
     database
-        .run("create role app login password 'right'")
+        .run(
+            "create role app login password 'right';
+             grant usage on schema pgmq, pgmq_notify to app;
+             grant select on pgmq.meta, pgmq_notify.installation to app",
+        )
         .await
         .unwrap();
     let app = database.options().username("app");
@@ -231,8 +238,10 @@ async fn ask_for_passwords(directory: &Path, role: &PgConnectOptions) {
 #[tokio::test]
 async fn disconnect_ends_a_listener_that_is_reconnecting() {
     let server = Server::start(Settings::new()).await.unwrap();
+    let config = PgmqNotifyConfig::new();
     let database = TestDatabase::on(&server, Pgmq::V1_13).await;
-    let mut listener = connected(&database, &PgmqNotifyConfig::new()).await;
+    database.migrate(&config).await;
+    let mut listener = connected(&database, &config).await;
     server.stop(Stop::Fast).await.unwrap();
     reconnecting(&listener).await;
     tokio::time::timeout(Duration::from_secs(6), listener.disconnect())

@@ -228,8 +228,8 @@ async fn without_a_connection_to_knock_a_change_is_remembered_for_the_next_notif
 
 #[tokio::test]
 async fn what_cannot_be_subscribed_is_refused_with_the_remedy() {
-    let database = TestDatabase::empty().await;
     let config = PgmqNotifyConfig::new().with_global_channel(false);
+    let database = TestDatabase::migrated(&config).await;
     let mut listener = connected(&database, &config).await;
     let error = listener.listen_message_ready_global().await.unwrap_err();
     assert_eq!(error.kind(), ListenerErrorKind::Configuration);
