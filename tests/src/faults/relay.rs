@@ -18,7 +18,7 @@ use super::{
 };
 
 /// A closed connection is read to its end for so long: closing it with unread bytes would be a reset.
-const LINGERS_FOR: Duration = Duration::from_secs(2);
+const LINGERS_FOR: Duration = Duration::from_secs(10);
 
 /// Between two tries to accept, when the process has no descriptor left.
 const ACCEPTS_AGAIN_AFTER: Duration = Duration::from_millis(10);
