@@ -2,6 +2,7 @@ use std::borrow::Borrow;
 use std::fmt;
 
 use crate::QueueName;
+use crate::queue_name::is_too_long;
 
 /// The part of a queue's name that its events are grouped by.
 ///
@@ -23,8 +24,7 @@ impl Namespace {
     /// When no queue could have this namespace; the error quotes it.
     pub fn new(name: impl Into<Box<str>>) -> Result<Self, NamespaceError> {
         let name = name.into();
-        let count = name.chars().count();
-        if count == 0 || count > QueueName::MAX_CHARS || name.contains('\0') {
+        if name.is_empty() || is_too_long(&name) || name.contains('\0') {
             return Err(NamespaceError { name });
         }
         Ok(Self(name))

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
 use serde::de::{self, Deserialize, Deserializer};
@@ -67,23 +68,39 @@ impl std::error::Error for DecodeEventError {
     }
 }
 
+/// A string, without a copy of it where it has no escapes.
+///
+/// A type of its own, because serde borrows for a field of the type `Cow`, and copies for one of the
+/// type `Option<Cow>`.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Every field that any event has; unknown ones are ignored.
 #[derive(serde::Deserialize)]
 struct Wire<'a> {
     #[serde(borrow)]
-    event_type: Cow<'a, str>,
+    event_type: Text<'a>,
     #[serde(borrow, default)]
-    queue_name: Option<Cow<'a, str>>,
+    queue_name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    namespace: Option<Cow<'a, str>>,
+    namespace: Option<Text<'a>>,
     #[serde(borrow, default)]
-    created_at: Option<Cow<'a, str>>,
+    created_at: Option<Text<'a>>,
     #[serde(borrow, default)]
-    dropped_at: Option<Cow<'a, str>>,
+    dropped_at: Option<Text<'a>>,
     #[serde(borrow, default)]
-    ready_at: Option<Cow<'a, str>>,
+    ready_at: Option<Text<'a>>,
     #[serde(borrow, default)]
-    visible_at: Option<Cow<'a, str>>,
+    visible_at: Option<Text<'a>>,
     is_partitioned: Option<bool>,
     is_unlogged: Option<bool>,
     msg_id: Option<i64>,
@@ -96,7 +113,7 @@ struct Wire<'a> {
     headers: Option<&'a RawValue>,
     delay_seconds: Option<u64>,
     #[serde(borrow, default)]
-    reason: Option<Cow<'a, str>>,
+    reason: Option<Text<'a>>,
     gap_seconds: Option<f64>,
 }
 

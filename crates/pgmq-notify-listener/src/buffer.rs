@@ -87,6 +87,11 @@ impl<T> Buffer<T> {
         }
     }
 
+    /// How many notifications it holds.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// How many notifications the reader may store before it must let the application run.
     ///
     /// On a runtime of one thread a reader that never yields would fill the buffer before an

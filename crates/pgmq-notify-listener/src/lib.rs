@@ -62,6 +62,13 @@
 //! taken all that waited; then comes one `Resumed` with the reason `Overflow`, and the catch-up. That reads
 //! a page whenever the application has taken the one before, so the memory stays bounded.
 //!
+//! # Delayed messages
+//!
+//! The event of a delayed message comes when the message is sent, and says when it can be read. With
+//! [`with_delivery_at_visibility`](PgmqNotifyListener::with_delivery_at_visibility) it comes then.
+//! Nothing tells that a claim has expired or that a message was given back with a delay: who consumes
+//! looks into the queue now and then.
+//!
 //! # A dead connection
 //!
 //! One that is closed or reset is noticed at once. One whose other end is gone without a word is asked
@@ -81,6 +88,7 @@ mod catch_up;
 mod decode;
 mod error;
 mod heartbeat;
+mod held;
 mod installation;
 mod listener;
 mod opening;

@@ -15,6 +15,7 @@ use crate::abandon::Opening;
 use crate::buffer::Entry;
 use crate::catch_up::{CatchingUp, KnownQueues};
 use crate::heartbeat::Heartbeat;
+use crate::held::Held;
 use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::reader::{Reader, Shared};
@@ -41,6 +42,8 @@ pub struct PgmqNotifyListener {
     pub(crate) catching_up: Option<CatchingUp>,
     /// What the catch-up has found and the application has not taken: one page at most.
     pub(crate) found: VecDeque<PgmqNotifyEvent>,
+    /// Delayed messages, where they are to be delivered when they are visible.
+    pub(crate) held: Option<Held>,
     /// While there is a subscription of queues, and since they could be seen.
     pub(crate) known_queues: Option<KnownQueues>,
     pub(crate) stats: ListenerStats,
@@ -104,6 +107,7 @@ impl PgmqNotifyListener {
             catch_up: CatchUp::default(),
             catching_up: None,
             found: VecDeque::new(),
+            held: None,
             known_queues: None,
             stats: ListenerStats::default(),
         })
@@ -136,6 +140,22 @@ impl PgmqNotifyListener {
     /// Defaults to [`CatchUp::AfterEveryGap`].
     pub fn with_catch_up(mut self, catch_up: CatchUp) -> Self {
         self.catch_up = catch_up;
+        self
+    }
+
+    /// Delivers the event of a delayed message when the message becomes visible, not when it is sent.
+    ///
+    /// Until then the event waits in the listener, for as long as the message is invisible, never
+    /// shorter. As many events wait as the buffer holds, those that are due first. When the first of the
+    /// others is due, there is a `Resumed` with the reason `Overflow`, and the catch-up finds it. After a
+    /// gap, what waited is found anew, and [`disconnect`](Self::disconnect) forgets it.
+    ///
+    /// A batch is delivered when the first of its messages becomes visible. Call it before
+    /// [`connect`](Self::connect).
+    ///
+    /// Defaults to delivery at once, with `visible_at` in the event.
+    pub fn with_delivery_at_visibility(mut self) -> Self {
+        self.held = Some(Held::new(self.shared.buffer.capacity()));
         self
     }
 
@@ -212,6 +232,9 @@ impl PgmqNotifyListener {
             }
         };
         self.catching_up = None;
+        if let Some(held) = &mut self.held {
+            held.clear();
+        }
         task.abort();
         drop(task.await);
         if let Some(session) = self.shared.take_session()

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
 use futures_core::Stream;
-use pgmq_notify_core::PgmqNotifyEvent;
+use pgmq_notify_core::{PgmqNotifyEvent, ResumeReason, ResumedEvent};
 use sqlx::postgres::PgNotification;
 use tokio::task::coop;
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::buffer::{Entry, Take};
 use crate::catch_up::{CatchingUp, KnownQueues, Page};
 use crate::decode::{Unreadable, decode};
+use crate::held::Due;
 use crate::listener::Reading;
 use crate::{CatchUp, ListenerError, ListenerErrorKind, PgmqNotifyListener};
 
@@ -40,13 +41,65 @@ impl PgmqNotifyListener {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<PgmqNotifyEvent>, ListenerError>> {
         loop {
+            let event = match self.due() {
+                Some(event) => Some(event),
+                None => match self.poll_undelayed(cx) {
+                    Poll::Ready(Ok(Some(event))) => match &mut self.held {
+                        Some(held) => held.hold(event),
+                        None => Some(event),
+                    },
+                    Poll::Ready(end) => return Poll::Ready(end),
+                    Poll::Pending => {
+                        ready!(self.poll_due(cx));
+                        None
+                    }
+                },
+            };
+            if let Some(event) = event {
+                self.stats.count(&event);
+                return Poll::Ready(Ok(Some(event)));
+            }
+        }
+    }
+
+    /// What was held and is due.
+    fn due(&mut self) -> Option<PgmqNotifyEvent> {
+        while let Some(due) = self.held.as_mut()?.pop() {
+            match due {
+                Due::Event(event) if self.subscriptions.want(&event) => return Some(event),
+                Due::Event(_) => self.stats.unsubscribed += 1,
+                Due::Spilled(gap) => {
+                    self.begin_catch_up();
+                    let reason = ResumeReason::Overflow;
+                    return Some(PgmqNotifyEvent::Resumed(ResumedEvent { reason, gap }));
+                }
+            }
+        }
+        None
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match (&mut self.held, &self.reading) {
+            (Some(held), Reading::Task { runtime, .. }) => {
+                let _timers = runtime.enter();
+                held.poll_due(cx)
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    /// The next event, whether its message is visible or not.
+    fn poll_undelayed(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<PgmqNotifyEvent>, ListenerError>> {
+        loop {
             // An application that never waits would keep the reading task from running.
             let progress = ready!(coop::poll_proceed(cx));
             if let Some(event) = self.found.pop_front() {
                 progress.made_progress();
                 if self.subscriptions.want(&event) {
                     self.stats.caught_up_events += 1;
-                    self.stats.count(&event);
                     return Poll::Ready(Ok(Some(event)));
                 }
                 continue;
@@ -81,7 +134,6 @@ impl PgmqNotifyListener {
                 if let PgmqNotifyEvent::Resumed(_) = event {
                     self.begin_catch_up();
                 }
-                self.stats.count(&event);
                 return Poll::Ready(Ok(Some(event)));
             }
         }
@@ -116,6 +168,9 @@ impl PgmqNotifyListener {
             return;
         }
         if let Reading::Task { runtime, .. } = &self.reading {
+            if let Some(held) = &mut self.held {
+                held.clear();
+            }
             let (pool, scope) = (self.pool.clone(), self.subscriptions.scope());
             self.catching_up = Some(CatchingUp::begin(runtime, pool, scope));
         }
@@ -153,6 +208,9 @@ impl PgmqNotifyListener {
     }
 
     fn ended(&mut self) -> Result<Option<PgmqNotifyEvent>, ListenerError> {
+        if let Some(held) = &mut self.held {
+            held.clear();
+        }
         match self.reading {
             Reading::Ended(_) => Ok(None),
             Reading::Never => Err(ListenerError::new(

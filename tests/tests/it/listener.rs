@@ -9,6 +9,7 @@ mod proving;
 mod reconnecting;
 mod silence;
 mod subscriptions;
+mod visibility;
 
 use std::time::Duration;
 
