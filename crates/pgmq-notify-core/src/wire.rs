@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
@@ -85,21 +85,14 @@ impl Deref for Text<'_> {
 }
 
 /// Every field that any event has; unknown ones are ignored.
-#[derive(serde::Deserialize)]
+#[derive(Default)]
 struct Wire<'a> {
-    #[serde(borrow)]
-    event_type: Text<'a>,
-    #[serde(borrow, default)]
+    event_type: Option<Text<'a>>,
     queue_name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     namespace: Option<Text<'a>>,
-    #[serde(borrow, default)]
     created_at: Option<Text<'a>>,
-    #[serde(borrow, default)]
     dropped_at: Option<Text<'a>>,
-    #[serde(borrow, default)]
     ready_at: Option<Text<'a>>,
-    #[serde(borrow, default)]
     visible_at: Option<Text<'a>>,
     is_partitioned: Option<bool>,
     is_unlogged: Option<bool>,
@@ -107,23 +100,108 @@ struct Wire<'a> {
     msg_ids: Option<Vec<i64>>,
     message_count: Option<u64>,
     // Not `null` to `None`, as for the other fields: a body that is SQL `NULL` is there.
-    #[serde(borrow, default, deserialize_with = "present")]
     message: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     headers: Option<&'a RawValue>,
     delay_seconds: Option<u64>,
-    #[serde(borrow, default)]
     reason: Option<Text<'a>>,
     gap_seconds: Option<f64>,
 }
 
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Field {
+    EventType,
+    QueueName,
+    Namespace,
+    CreatedAt,
+    DroppedAt,
+    ReadyAt,
+    VisibleAt,
+    IsPartitioned,
+    IsUnlogged,
+    MsgId,
+    MsgIds,
+    MessageCount,
+    Message,
+    Headers,
+    DelaySeconds,
+    Reason,
+    GapSeconds,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Writes the fields where they belong. What serde derives collects them in variables, and then moves
+/// the whole structure several times.
+struct Fill<'w, 'a>(&'w mut Wire<'a>);
+
+impl<'de> DeserializeSeed<'de> for Fill<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fill<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let wire = self.0;
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::EventType => once(&mut wire.event_type, &mut map)?,
+                Field::QueueName => once(&mut wire.queue_name, &mut map)?,
+                Field::Namespace => once(&mut wire.namespace, &mut map)?,
+                Field::CreatedAt => once(&mut wire.created_at, &mut map)?,
+                Field::DroppedAt => once(&mut wire.dropped_at, &mut map)?,
+                Field::ReadyAt => once(&mut wire.ready_at, &mut map)?,
+                Field::VisibleAt => once(&mut wire.visible_at, &mut map)?,
+                Field::IsPartitioned => once(&mut wire.is_partitioned, &mut map)?,
+                Field::IsUnlogged => once(&mut wire.is_unlogged, &mut map)?,
+                Field::MsgId => once(&mut wire.msg_id, &mut map)?,
+                Field::MsgIds => once(&mut wire.msg_ids, &mut map)?,
+                Field::MessageCount => once(&mut wire.message_count, &mut map)?,
+                Field::Message => {
+                    let message: &RawValue = map.next_value()?;
+                    if wire.message.replace(message).is_some() {
+                        return Err(twice());
+                    }
+                }
+                Field::Headers => once(&mut wire.headers, &mut map)?,
+                Field::DelaySeconds => once(&mut wire.delay_seconds, &mut map)?,
+                Field::Reason => once(&mut wire.reason, &mut map)?,
+                Field::GapSeconds => once(&mut wire.gap_seconds, &mut map)?,
+                Field::Unknown => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a field, `null` as if it were not there.
+fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    field: &mut Option<T>,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    if field.is_some() {
+        return Err(twice());
+    }
+    *field = map.next_value()?;
+    Ok(())
+}
+
+fn twice<E: de::Error>() -> E {
+    E::custom("a field occurs twice")
 }
 
 impl Wire<'_> {
-    fn event(self) -> Result<PgmqNotifyEvent, DecodeEventError> {
-        Ok(match &*self.event_type {
+    fn event(&mut self) -> Result<PgmqNotifyEvent, DecodeEventError> {
+        Ok(match field("event_type", self.event_type.as_deref())? {
             "queue_created" => PgmqNotifyEvent::QueueCreated(QueueCreatedEvent {
                 queue_name: self.queue_name()?,
                 namespace: self.namespace()?,
@@ -136,22 +214,26 @@ impl Wire<'_> {
                 namespace: self.namespace()?,
                 dropped_at: time("dropped_at", self.dropped_at.as_deref())?,
             }),
-            "message_ready" => PgmqNotifyEvent::MessageReady(MessageReadyEvent {
-                queue_name: self.queue_name()?,
-                namespace: self.namespace()?,
-                msg_id: field("msg_id", self.msg_id)?,
-                ready_at: time("ready_at", self.ready_at.as_deref())?,
-                visible_at: time("visible_at", self.visible_at.as_deref())?,
-            }),
+            "message_ready" => {
+                let (ready_at, visible_at) = self.times()?;
+                PgmqNotifyEvent::MessageReady(MessageReadyEvent {
+                    queue_name: self.queue_name()?,
+                    namespace: self.namespace()?,
+                    msg_id: field("msg_id", self.msg_id)?,
+                    ready_at,
+                    visible_at,
+                })
+            }
             "message_with_payload" => {
+                let (ready_at, visible_at) = self.times()?;
                 PgmqNotifyEvent::MessageWithPayload(MessageWithPayloadEvent {
                     queue_name: self.queue_name()?,
                     namespace: self.namespace()?,
                     msg_id: field("msg_id", self.msg_id)?,
                     message: RawJson::new(field("message", self.message)?.get()),
                     headers: self.headers.map(|headers| RawJson::new(headers.get())),
-                    ready_at: time("ready_at", self.ready_at.as_deref())?,
-                    visible_at: time("visible_at", self.visible_at.as_deref())?,
+                    ready_at,
+                    visible_at,
                     delay_seconds: field("delay_seconds", self.delay_seconds)?,
                 })
             }
@@ -173,13 +255,22 @@ impl Wire<'_> {
             .map_err(|error| DecodeEventError::wrong("namespace", &error))
     }
 
-    fn batch(self) -> Result<BatchReadyEvent, DecodeEventError> {
+    /// `ready_at` and `visible_at`, which are the same but for a delayed message.
+    fn times(&self) -> Result<(SystemTime, SystemTime), DecodeEventError> {
+        let ready_at = time("ready_at", self.ready_at.as_deref())?;
+        if self.visible_at.as_deref() == self.ready_at.as_deref() {
+            return Ok((ready_at, ready_at));
+        }
+        let visible_at = time("visible_at", self.visible_at.as_deref())?;
+        Ok((ready_at, visible_at))
+    }
+
+    fn batch(&mut self) -> Result<BatchReadyEvent, DecodeEventError> {
         let queue_name = self.queue_name()?;
         let namespace = self.namespace()?;
-        let ready_at = time("ready_at", self.ready_at.as_deref())?;
-        let visible_at = time("visible_at", self.visible_at.as_deref())?;
+        let (ready_at, visible_at) = self.times()?;
         let message_count = field("message_count", self.message_count)?;
-        let msg_ids = field("msg_ids", self.msg_ids)?;
+        let msg_ids = field("msg_ids", self.msg_ids.take())?;
         if msg_ids.len() as u64 != message_count {
             let why = format!("is {message_count}, but msg_ids has {}", msg_ids.len());
             return Err(DecodeEventError::wrong("message_count", &why));
@@ -232,9 +323,13 @@ impl PgmqNotifyEvent {
     /// When `text` is no event; an unknown `event_type` is told apart by
     /// [`DecodeEventError::unknown_event_type`].
     pub fn from_json(text: &str) -> Result<Self, DecodeEventError> {
-        serde_json::from_str::<Wire<'_>>(text)
-            .map_err(|error| DecodeEventError(Reason::Json(error)))?
-            .event()
+        let mut wire = Wire::default();
+        let mut from = serde_json::Deserializer::from_str(text);
+        Fill(&mut wire)
+            .deserialize(&mut from)
+            .and_then(|()| from.end())
+            .map_err(|error| DecodeEventError(Reason::Json(error)))?;
+        wire.event()
     }
 
     /// Writes the event as one JSON object, without line breaks of its own. Feature `serde`.
