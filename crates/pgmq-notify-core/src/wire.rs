@@ -1,14 +1,15 @@
 //! JSON both ways: one flat object whose field `event_type` says which event it is.
 
-use std::borrow::Cow;
+mod fields;
+
 use std::fmt;
-use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
+use self::fields::Wire;
 use crate::{
     BatchReadyEvent, MessageReadyEvent, MessageWithPayloadEvent, Namespace, PgmqNotifyEvent,
     QueueCreatedEvent, QueueDroppedEvent, QueueName, RawJson, ResumeReason, ResumedEvent,
@@ -66,137 +67,6 @@ impl std::error::Error for DecodeEventError {
             _ => None,
         }
     }
-}
-
-/// A string, without a copy of it where it has no escapes.
-///
-/// A type of its own, because serde borrows for a field of the type `Cow`, and copies for one of the
-/// type `Option<Cow>`.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Every field that any event has; unknown ones are ignored.
-#[derive(Default)]
-struct Wire<'a> {
-    event_type: Option<Text<'a>>,
-    queue_name: Option<Text<'a>>,
-    namespace: Option<Text<'a>>,
-    created_at: Option<Text<'a>>,
-    dropped_at: Option<Text<'a>>,
-    ready_at: Option<Text<'a>>,
-    visible_at: Option<Text<'a>>,
-    is_partitioned: Option<bool>,
-    is_unlogged: Option<bool>,
-    msg_id: Option<i64>,
-    msg_ids: Option<Vec<i64>>,
-    message_count: Option<u64>,
-    // Not `null` to `None`, as for the other fields: a body that is SQL `NULL` is there.
-    message: Option<&'a RawValue>,
-    headers: Option<&'a RawValue>,
-    delay_seconds: Option<u64>,
-    reason: Option<Text<'a>>,
-    gap_seconds: Option<f64>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
-    EventType,
-    QueueName,
-    Namespace,
-    CreatedAt,
-    DroppedAt,
-    ReadyAt,
-    VisibleAt,
-    IsPartitioned,
-    IsUnlogged,
-    MsgId,
-    MsgIds,
-    MessageCount,
-    Message,
-    Headers,
-    DelaySeconds,
-    Reason,
-    GapSeconds,
-    #[serde(other)]
-    Unknown,
-}
-
-/// Writes the fields where they belong. What serde derives collects them in variables, and then moves
-/// the whole structure several times.
-struct Fill<'w, 'a>(&'w mut Wire<'a>);
-
-impl<'de> DeserializeSeed<'de> for Fill<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Fill<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let wire = self.0;
-        while let Some(field) = map.next_key()? {
-            match field {
-                Field::EventType => once(&mut wire.event_type, &mut map)?,
-                Field::QueueName => once(&mut wire.queue_name, &mut map)?,
-                Field::Namespace => once(&mut wire.namespace, &mut map)?,
-                Field::CreatedAt => once(&mut wire.created_at, &mut map)?,
-                Field::DroppedAt => once(&mut wire.dropped_at, &mut map)?,
-                Field::ReadyAt => once(&mut wire.ready_at, &mut map)?,
-                Field::VisibleAt => once(&mut wire.visible_at, &mut map)?,
-                Field::IsPartitioned => once(&mut wire.is_partitioned, &mut map)?,
-                Field::IsUnlogged => once(&mut wire.is_unlogged, &mut map)?,
-                Field::MsgId => once(&mut wire.msg_id, &mut map)?,
-                Field::MsgIds => once(&mut wire.msg_ids, &mut map)?,
-                Field::MessageCount => once(&mut wire.message_count, &mut map)?,
-                Field::Message => {
-                    let message: &RawValue = map.next_value()?;
-                    if wire.message.replace(message).is_some() {
-                        return Err(twice());
-                    }
-                }
-                Field::Headers => once(&mut wire.headers, &mut map)?,
-                Field::DelaySeconds => once(&mut wire.delay_seconds, &mut map)?,
-                Field::Reason => once(&mut wire.reason, &mut map)?,
-                Field::GapSeconds => once(&mut wire.gap_seconds, &mut map)?,
-                Field::Unknown => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads a field, `null` as if it were not there.
-fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
-    field: &mut Option<T>,
-    map: &mut A,
-) -> Result<(), A::Error> {
-    if field.is_some() {
-        return Err(twice());
-    }
-    *field = map.next_value()?;
-    Ok(())
-}
-
-fn twice<E: de::Error>() -> E {
-    E::custom("a field occurs twice")
 }
 
 impl Wire<'_> {
@@ -323,12 +193,7 @@ impl PgmqNotifyEvent {
     /// When `text` is no event; an unknown `event_type` is told apart by
     /// [`DecodeEventError::unknown_event_type`].
     pub fn from_json(text: &str) -> Result<Self, DecodeEventError> {
-        let mut wire = Wire::default();
-        let mut from = serde_json::Deserializer::from_str(text);
-        Fill(&mut wire)
-            .deserialize(&mut from)
-            .and_then(|()| from.end())
-            .map_err(|error| DecodeEventError(Reason::Json(error)))?;
+        let mut wire = Wire::read(text).map_err(|error| DecodeEventError(Reason::Json(error)))?;
         wire.event()
     }
 
