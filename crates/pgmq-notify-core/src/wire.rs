@@ -1,14 +1,15 @@
 //! JSON both ways: one flat object whose field `event_type` says which event it is.
 
-use std::borrow::Cow;
+mod fields;
+
 use std::fmt;
-use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
+use self::fields::Wire;
 use crate::{
     BatchReadyEvent, MessageReadyEvent, MessageWithPayloadEvent, Namespace, PgmqNotifyEvent,
     QueueCreatedEvent, QueueDroppedEvent, QueueName, RawJson, ResumeReason, ResumedEvent,
@@ -68,62 +69,9 @@ impl std::error::Error for DecodeEventError {
     }
 }
 
-/// A string, without a copy of it where it has no escapes.
-///
-/// A type of its own, because serde borrows for a field of the type `Cow`, and copies for one of the
-/// type `Option<Cow>`.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Every field that any event has; unknown ones are ignored.
-#[derive(serde::Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    event_type: Text<'a>,
-    #[serde(borrow, default)]
-    queue_name: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    namespace: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    created_at: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    dropped_at: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    ready_at: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    visible_at: Option<Text<'a>>,
-    is_partitioned: Option<bool>,
-    is_unlogged: Option<bool>,
-    msg_id: Option<i64>,
-    msg_ids: Option<Vec<i64>>,
-    message_count: Option<u64>,
-    // Not `null` to `None`, as for the other fields: a body that is SQL `NULL` is there.
-    #[serde(borrow, default, deserialize_with = "present")]
-    message: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    headers: Option<&'a RawValue>,
-    delay_seconds: Option<u64>,
-    #[serde(borrow, default)]
-    reason: Option<Text<'a>>,
-    gap_seconds: Option<f64>,
-}
-
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
-}
-
 impl Wire<'_> {
-    fn event(self) -> Result<PgmqNotifyEvent, DecodeEventError> {
-        Ok(match &*self.event_type {
+    fn event(&mut self) -> Result<PgmqNotifyEvent, DecodeEventError> {
+        Ok(match field("event_type", self.event_type.as_deref())? {
             "queue_created" => PgmqNotifyEvent::QueueCreated(QueueCreatedEvent {
                 queue_name: self.queue_name()?,
                 namespace: self.namespace()?,
@@ -136,22 +84,26 @@ impl Wire<'_> {
                 namespace: self.namespace()?,
                 dropped_at: time("dropped_at", self.dropped_at.as_deref())?,
             }),
-            "message_ready" => PgmqNotifyEvent::MessageReady(MessageReadyEvent {
-                queue_name: self.queue_name()?,
-                namespace: self.namespace()?,
-                msg_id: field("msg_id", self.msg_id)?,
-                ready_at: time("ready_at", self.ready_at.as_deref())?,
-                visible_at: time("visible_at", self.visible_at.as_deref())?,
-            }),
+            "message_ready" => {
+                let (ready_at, visible_at) = self.times()?;
+                PgmqNotifyEvent::MessageReady(MessageReadyEvent {
+                    queue_name: self.queue_name()?,
+                    namespace: self.namespace()?,
+                    msg_id: field("msg_id", self.msg_id)?,
+                    ready_at,
+                    visible_at,
+                })
+            }
             "message_with_payload" => {
+                let (ready_at, visible_at) = self.times()?;
                 PgmqNotifyEvent::MessageWithPayload(MessageWithPayloadEvent {
                     queue_name: self.queue_name()?,
                     namespace: self.namespace()?,
                     msg_id: field("msg_id", self.msg_id)?,
                     message: RawJson::new(field("message", self.message)?.get()),
                     headers: self.headers.map(|headers| RawJson::new(headers.get())),
-                    ready_at: time("ready_at", self.ready_at.as_deref())?,
-                    visible_at: time("visible_at", self.visible_at.as_deref())?,
+                    ready_at,
+                    visible_at,
                     delay_seconds: field("delay_seconds", self.delay_seconds)?,
                 })
             }
@@ -173,13 +125,22 @@ impl Wire<'_> {
             .map_err(|error| DecodeEventError::wrong("namespace", &error))
     }
 
-    fn batch(self) -> Result<BatchReadyEvent, DecodeEventError> {
+    /// `ready_at` and `visible_at`, which are the same but for a delayed message.
+    fn times(&self) -> Result<(SystemTime, SystemTime), DecodeEventError> {
+        let ready_at = time("ready_at", self.ready_at.as_deref())?;
+        if self.visible_at.as_deref() == self.ready_at.as_deref() {
+            return Ok((ready_at, ready_at));
+        }
+        let visible_at = time("visible_at", self.visible_at.as_deref())?;
+        Ok((ready_at, visible_at))
+    }
+
+    fn batch(&mut self) -> Result<BatchReadyEvent, DecodeEventError> {
         let queue_name = self.queue_name()?;
         let namespace = self.namespace()?;
-        let ready_at = time("ready_at", self.ready_at.as_deref())?;
-        let visible_at = time("visible_at", self.visible_at.as_deref())?;
+        let (ready_at, visible_at) = self.times()?;
         let message_count = field("message_count", self.message_count)?;
-        let msg_ids = field("msg_ids", self.msg_ids)?;
+        let msg_ids = field("msg_ids", self.msg_ids.take())?;
         if msg_ids.len() as u64 != message_count {
             let why = format!("is {message_count}, but msg_ids has {}", msg_ids.len());
             return Err(DecodeEventError::wrong("message_count", &why));
@@ -232,9 +193,8 @@ impl PgmqNotifyEvent {
     /// When `text` is no event; an unknown `event_type` is told apart by
     /// [`DecodeEventError::unknown_event_type`].
     pub fn from_json(text: &str) -> Result<Self, DecodeEventError> {
-        serde_json::from_str::<Wire<'_>>(text)
-            .map_err(|error| DecodeEventError(Reason::Json(error)))?
-            .event()
+        let mut wire = Wire::read(text).map_err(|error| DecodeEventError(Reason::Json(error)))?;
+        wire.event()
     }
 
     /// Writes the event as one JSON object, without line breaks of its own. Feature `serde`.

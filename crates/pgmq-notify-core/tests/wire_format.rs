@@ -174,3 +174,32 @@ fn times_that_rfc_3339_cannot_write_are_clamped() {
     });
     assert!(event.to_json().unwrap().contains("9999-12-31T23:59:59"));
 }
+
+#[test]
+fn strings_are_read_whether_they_have_escapes_or_not() {
+    let plain = r#"{"event_type":"queue_dropped","queue_name":"a\"b","namespace":"größe","dropped_at":"2026-09-21T14:13:20Z"}"#;
+    let escaped = r#"{"\u0065vent_type":"queue\u005fdropped","queue_name":"a\u0022b","namespace":"gr\u00f6\u00dfe","dropped_at":"2026-09-21T14:13:20\u005A"}"#;
+    let event = PgmqNotifyEvent::from_json(plain).unwrap();
+    assert_eq!(event.queue_name().unwrap(), "a\"b");
+    assert_eq!(PgmqNotifyEvent::from_json(escaped).unwrap(), event);
+}
+
+#[test]
+fn what_is_no_object_with_each_field_once_and_nothing_behind_it_is_refused() {
+    let (_, json) = every_event().swap_remove(2);
+    let twice = json.replace(r#","msg_id""#, r#","msg_id":1,"msg_id""#);
+    let body = r#"{"event_type":"message_with_payload","message":1,"message":2}"#;
+    for text in [
+        "[]",
+        r#"["queue_dropped","q"]"#,
+        "null",
+        &twice,
+        body,
+        &format!("{json} {json}"),
+        &json[..json.len() - 1],
+    ] {
+        let error = PgmqNotifyEvent::from_json(text).unwrap_err();
+        assert!(error.unknown_event_type().is_none(), "{text}");
+        assert!(error.to_string().contains("JSON object"), "{text}: {error}");
+    }
+}
