@@ -2,6 +2,7 @@
 
 mod buffering;
 mod catching_up;
+mod chaos;
 mod connecting;
 mod events;
 mod faults;
