@@ -1,8 +1,10 @@
 //! The listener, on a real server with the generated SQL.
 
 mod buffering;
+mod cancelling;
 mod catching_up;
 mod chaos;
+mod churn;
 mod connecting;
 mod events;
 mod faults;
