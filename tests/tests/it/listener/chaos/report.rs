@@ -16,39 +16,43 @@ pub(super) fn print(
     messages: usize,
     lasted: Duration,
 ) {
-    let mut kinds = BTreeMap::new();
-    for struck in strikes {
-        *kinds.entry(kind(struck.fault)).or_insert(0) += 1;
-    }
     let rate = messages as u128 * 1_000 / lasted.as_millis();
-    let seen = format!(
-        "{} faults in {lasted:.1?}: {kinds:?}\n\
-         {messages} messages wait ({rate} a second), {} events ({} of catch-ups), {} gaps, {} reconnects, {} overflows",
-        strikes.len(),
-        stats.events(),
-        stats.caught_up_events,
-        stats.gaps,
-        stats.reconnects,
-        stats.overflows,
-    );
-    let met = strikes.iter().filter(|struck| struck.connections > 0);
-    let recoveries: Vec<_> = met
-        .map(|struck| (struck, recovered(struck, told)))
-        .collect();
-    let since = |start: fn(&Struck) -> Instant| {
-        let times = recoveries.iter();
-        quantiles(
-            times
-                .map(|(struck, at)| at.duration_since(start(struck)))
-                .collect(),
-        )
-    };
-    let recovery = format!(
-        "first event after a fault that met a connection: {} since it began, {} since it was over",
-        since(|struck| struck.began),
-        since(|struck| struck.healed),
-    );
-    let _ = writeln!(io::stderr(), "{seen}\n{recovery}");
+    let mut lines = vec![
+        format!("{} faults in {lasted:.1?}", strikes.len()),
+        format!(
+            "{messages} messages wait ({rate} a second), {} events ({} of catch-ups), {} gaps, {} reconnects, {} overflows",
+            stats.events(),
+            stats.caught_up_events,
+            stats.gaps,
+            stats.reconnects,
+            stats.overflows,
+        ),
+    ];
+    let mut kinds = BTreeMap::<_, Vec<_>>::new();
+    for struck in strikes {
+        for kind in ["All", kind(struck.fault)] {
+            kinds.entry(kind).or_default().push(struck);
+        }
+    }
+    for (kind, strikes) in kinds {
+        // One that met no connection came while there was none.
+        let met = strikes.iter().filter(|struck| struck.connections > 0);
+        let recoveries: Vec<_> = met
+            .map(|struck| (struck, recovered(struck, told)))
+            .collect();
+        let since = |start: fn(&Struck) -> Instant| {
+            let times = recoveries.iter();
+            let times = times.map(|(struck, at)| at.duration_since(start(struck)));
+            quantiles(times.collect())
+        };
+        lines.push(format!(
+            "{kind}: {}; the first event {} after the beginning, {} after the end",
+            strikes.len(),
+            since(|struck| struck.began),
+            since(|struck| struck.healed),
+        ));
+    }
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }
 
 fn kind(fault: Fault) -> &'static str {
@@ -87,7 +91,7 @@ fn quantiles(mut times: Vec<Duration>) -> String {
         times.get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
     };
     match (quantile(50), quantile(99)) {
-        (Some(median), Some(late)) => format!("median {median:.1?}, 99th percentile {late:.1?}"),
+        (Some(median), Some(late)) => format!("{median:.1?} (99th percentile {late:.1?})"),
         _ => "never".to_owned(),
     }
 }
