@@ -1,5 +1,7 @@
 //! The listener, on a real server with the generated SQL.
 
+#[cfg(target_os = "linux")]
+mod asleep;
 mod buffering;
 mod cancelling;
 mod catching_up;
