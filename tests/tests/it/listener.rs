@@ -1,7 +1,12 @@
 //! The listener, on a real server with the generated SQL.
 
+#[cfg(target_os = "linux")]
+mod asleep;
 mod buffering;
+mod cancelling;
 mod catching_up;
+mod chaos;
+mod churn;
 mod connecting;
 mod events;
 mod faults;
