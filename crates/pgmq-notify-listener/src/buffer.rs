@@ -53,7 +53,9 @@ pub(crate) enum Entry<T> {
 pub(crate) enum Push {
     /// The application finds it, but a waiting one is not woken by it.
     Stored,
-    /// The buffer is full, and the application will be told.
+    /// The first that found no room: here a gap begins, of which the application will be told.
+    Full,
+    /// It belongs to that gap.
     Overflowed,
 }
 
@@ -129,7 +131,7 @@ impl<T> Buffer<T> {
             state.overflow_since = Some(Instant::now());
             state.overflows += 1;
             state.overflowed += 1;
-            return Push::Overflowed;
+            return Push::Full;
         }
         state.notifications += 1;
         state.entries.push_back(Entry::Notification(notification));

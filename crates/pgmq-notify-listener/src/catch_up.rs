@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use self::look::Look;
 pub(crate) use self::queues::{Found, KnownQueues, all_queues};
@@ -52,6 +53,14 @@ impl MessageScope {
         matches!(self, Self::Of(namespaces) if namespaces.is_empty())
     }
 
+    /// How many namespaces; `None` for all.
+    fn count(&self) -> Option<usize> {
+        match self {
+            Self::All => None,
+            Self::Of(namespaces) => Some(namespaces.len()),
+        }
+    }
+
     fn contains(&self, namespace: &Namespace) -> bool {
         match self {
             Self::All => true,
@@ -85,10 +94,16 @@ impl CatchingUp {
     /// and what was before is in the tables.
     pub(crate) fn begin(runtime: &Handle, pool: PgPool, scope: Scope) -> Self {
         let (pages, taken) = mpsc::channel(1);
-        let task = runtime.spawn(async move {
+        let span = tracing::info_span!(
+            "pgmq_notify_listener.catch_up",
+            namespaces = scope.messages.count(),
+            queues = scope.queues,
+        );
+        let looking = async move {
             // `None` when nobody takes the pages any more.
             let _: Option<()> = look(&Look::new(pool), &scope, &pages).await;
-        });
+        };
+        let task = runtime.spawn(looking.instrument(span));
         Self { pages: taken, task }
     }
 

@@ -75,6 +75,38 @@
 //! after a silence of 15 seconds and given 5 to answer, or what
 //! [`with_heartbeat`](PgmqNotifyListener::with_heartbeat) says; then it counts as lost.
 //!
+//! # Observability
+//!
+//! [`stats`](PgmqNotifyListener::stats) and [`status`](PgmqNotifyListener::status) are there for the
+//! asking. The crate `tracing` gets spans and events, whose targets begin with `pgmq_notify_listener`.
+//! With the feature `metrics` (not on by default) the crate of that name gets the numbers, for the
+//! recorder that is installed when the listener is made; listeners that share a recorder add up.
+//!
+//! These names, labels and fields stay. No field holds a body or a password.
+//!
+//! | | name | labels or fields | |
+//! |---|---|---|---|
+//! | counter | `pgmq_notify_listener_events_total` | `kind`: an `event_type`, or `resumed` | events that the application took |
+//! | counter | `pgmq_notify_listener_gaps_total` | `reason`: `reconnected`, `overflow` | times that events may have been missed |
+//! | counter | `pgmq_notify_listener_reconnects_total` | | sessions made after a lost one |
+//! | counter | `pgmq_notify_listener_overflowed_events_total` | | notifications that a full buffer did not take |
+//! | counter | `pgmq_notify_listener_unreadable_total` | `reason`: `unknown_event_type`, `invalid_payload` | notifications that are no event |
+//! | counter | `pgmq_notify_listener_catch_ups_total` | | catch-ups that came to their end |
+//! | counter | `pgmq_notify_listener_caught_up_events_total` | | events that a catch-up found; they are among the first |
+//! | histogram, seconds | `pgmq_notify_listener_round_trip_seconds` | | from a heartbeat to its answer |
+//! | gauge | `pgmq_notify_listener_connected` | | listeners that have a session: of one, 0 or 1 |
+//! | span, info | `pgmq_notify_listener.connect` | `attempt`: 0 for `connect`, from 1 after a lost session | from the connection to the last `LISTEN` |
+//! | span, info | `pgmq_notify_listener.catch_up` | `namespaces`: how many, absent for all; `queues`: whether it looks for created and dropped ones | one catch-up |
+//! | event, warn | `the listener has no session` | `attempt`, from 1; `wait_ms` before it; `reason`, a [`ListenerErrorKind`] | before each attempt to reconnect |
+//! | event, info | `the listener has a session again` | `gap_ms` | after the last one |
+//! | event, warn or debug | `the buffer is full` | `count` of overflows; `capacity` | a warning for each power of two |
+//! | event, warn or debug | `unreadable notification` | `channel`; `count` of its sort; `reason`, at most 100 characters | a warning for each power of two |
+//! | event, debug | `the catch-up looks again` | `at`: a queue or `all queues`; `attempt`, from 1; `reason`, a kind | a look failed |
+//! | event, warn | `the catch-up leaves something out` | `at`; `reason`; `cause`: the error | the server refuses for good |
+//! | event, debug | `the queues are not known yet` | `reason`, a kind | the look at them failed, and a later one is the first |
+//! | event, debug | `the server has not heard of an unlisten yet` | `reason`, a kind | it is left out on this side |
+//! | event, warn | `the server did not close the listening connection in time` | | `disconnect` went on without it |
+//!
 //! # Encryption
 //!
 //! The features `tls-rustls…` and `tls-native-tls` are those of sqlx. None is on by default, and
@@ -91,6 +123,7 @@ mod heartbeat;
 mod held;
 mod installation;
 mod listener;
+mod meters;
 mod opening;
 mod private_channel;
 mod proof;

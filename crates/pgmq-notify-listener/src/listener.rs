@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 use crate::abandon::Opening;
 use crate::buffer::Entry;
@@ -64,6 +65,8 @@ pub(crate) enum Reading {
 
 impl PgmqNotifyListener {
     /// A listener of the database that `pool` connects to. It does not connect yet.
+    ///
+    /// With the feature `metrics`, its numbers go to the recorder that is installed now.
     ///
     /// The pool says how to connect, and sends the notifications by which the reading task learns of
     /// changed subscriptions. None of its connections is kept, so it needs no room for the listener;
@@ -192,8 +195,11 @@ impl PgmqNotifyListener {
             Reading::Ended(at) => Some(*at),
         };
         let shared = Arc::clone(&self.shared);
-        let connecting = Connecting::begin(&shared.status);
-        let session = open(&shared, &self.pool, Some(&self.config)).await?;
+        let connecting = Connecting::begin(&shared);
+        let attempt = tracing::info_span!("pgmq_notify_listener.connect", attempt = 0_u32);
+        let session = open(&shared, &self.pool, Some(&self.config))
+            .instrument(attempt)
+            .await?;
         let opening = Opening::new(session);
         self.learn_queues().await?;
         let session = opening.finish();
@@ -260,7 +266,7 @@ impl PgmqNotifyListener {
 
     /// Whether it hears anything, to be looked at or waited for. It outlives the listener.
     pub fn status(&self) -> watch::Receiver<ListenerStatus> {
-        self.shared.status.subscribe()
+        self.shared.status()
     }
 }
 
@@ -277,22 +283,22 @@ impl fmt::Debug for PgmqNotifyListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgmqNotifyListener")
             .field("subscriptions", &self.subscriptions)
-            .field("status", &*self.shared.status.borrow())
+            .field("status", &*self.shared.status().borrow())
             .finish_non_exhaustive()
     }
 }
 
 /// Says `Connecting` while `connect` is at work, and takes it back when that fails or is cancelled.
 struct Connecting<'a> {
-    status: &'a watch::Sender<ListenerStatus>,
+    shared: &'a Shared,
     result: ListenerStatus,
 }
 
 impl<'a> Connecting<'a> {
-    fn begin(status: &'a watch::Sender<ListenerStatus>) -> Self {
-        status.send_replace(ListenerStatus::Connecting);
+    fn begin(shared: &'a Shared) -> Self {
+        shared.set_status(ListenerStatus::Connecting);
         let result = ListenerStatus::Disconnected;
-        Self { status, result }
+        Self { shared, result }
     }
 
     fn succeeded(mut self) {
@@ -302,6 +308,6 @@ impl<'a> Connecting<'a> {
 
 impl Drop for Connecting<'_> {
     fn drop(&mut self) {
-        self.status.send_replace(self.result);
+        self.shared.set_status(self.result);
     }
 }

@@ -8,11 +8,13 @@ use sqlx::PgPool;
 use sqlx::postgres::PgNotification;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 
 use crate::abandon::abandon;
 use crate::backoff::Backoff;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Push};
 use crate::heartbeat::{Heartbeat, Silence};
+use crate::meters::Meters;
 use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::session::Session;
@@ -26,8 +28,9 @@ pub(crate) struct Shared {
     pub(crate) private: PrivateChannel,
     pub(crate) wanted: Wanted,
     pub(crate) buffer: Buffer<PgNotification>,
-    pub(crate) status: watch::Sender<ListenerStatus>,
+    status: watch::Sender<ListenerStatus>,
     pub(crate) counters: ReaderCounters,
+    pub(crate) meters: Meters,
     /// The present session's own pool, for `disconnect` to wait for the connection's end.
     session: Mutex<Option<PgPool>>,
 }
@@ -40,7 +43,20 @@ impl Shared {
             buffer: Buffer::new(capacity),
             status: watch::Sender::new(ListenerStatus::Disconnected),
             counters: ReaderCounters::default(),
+            meters: Meters::register(),
             session: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> watch::Receiver<ListenerStatus> {
+        self.status.subscribe()
+    }
+
+    pub(crate) fn set_status(&self, status: ListenerStatus) {
+        let before = self.status.send_replace(status);
+        let is_connected = status == ListenerStatus::Connected;
+        if is_connected != (before == ListenerStatus::Connected) {
+            self.meters.connected(is_connected);
         }
     }
 
@@ -88,6 +104,7 @@ impl Reader {
             let since = Instant::now();
             self.shared.buffer.wake();
             self.shared.counters.session_lost();
+            self.shared.meters.gap(ResumeReason::Reconnected);
             abandon(session);
             session = self.reconnect(error.kind(), since).await;
         }
@@ -120,7 +137,10 @@ impl Reader {
                 Err(error) => return error,
             };
             if notification.channel() != private {
-                buffer.push(notification);
+                let pushed = buffer.push(notification);
+                if pushed != Push::Stored {
+                    self.overflowed(pushed);
+                }
                 quiet += 1;
             }
             if session.is_behind(wanted) {
@@ -142,12 +162,29 @@ impl Reader {
         }
     }
 
+    /// A slow application overflows again and again: each power of two is a warning.
+    fn overflowed(&self, pushed: Push) {
+        self.shared.meters.overflowed();
+        if pushed == Push::Full {
+            self.shared.meters.gap(ResumeReason::Overflow);
+            let (count, _) = self.shared.buffer.overflows();
+            let capacity = self.shared.buffer.capacity();
+            if count.is_power_of_two() {
+                tracing::warn!(count, capacity, "the buffer is full");
+            } else {
+                tracing::debug!(count, capacity, "the buffer is full");
+            }
+        }
+    }
+
     /// Whether the silent session lives; it may have a notification to say so.
     async fn ask(&self, session: &mut Session) -> Result<Option<PgNotification>, ListenerError> {
         let asked = Instant::now();
         let heard = session.answers(self.heartbeat.answer).await?;
         if heard.is_none() {
-            self.shared.counters.answered(asked.elapsed());
+            let round_trip = asked.elapsed();
+            self.shared.counters.answered(round_trip);
+            self.shared.meters.answered(round_trip);
         }
         Ok(heard)
     }
@@ -158,11 +195,13 @@ impl Reader {
         loop {
             let (attempt, wait) = self.backoff.next_attempt();
             let status = ListenerStatus::Reconnecting { attempt, reason };
-            self.shared.status.send_replace(status);
+            self.shared.set_status(status);
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(attempt, wait_ms, reason = ?reason, "the listener has no session");
             sleep(wait).await;
-            match open(&self.shared, &self.pool, None).await {
+            let span = tracing::info_span!("pgmq_notify_listener.connect", attempt);
+            let opened = open(&self.shared, &self.pool, None).instrument(span);
+            match opened.await {
                 Ok(session) => {
                     self.backoff.reset();
                     self.resumed(since);
@@ -176,10 +215,11 @@ impl Reader {
     fn resumed(&self, since: Instant) {
         let gap = since.elapsed();
         self.shared.counters.reconnected();
+        self.shared.meters.reconnected();
         self.shared
             .buffer
             .push_resumed(ResumeReason::Reconnected, gap);
-        self.shared.status.send_replace(ListenerStatus::Connected);
+        self.shared.set_status(ListenerStatus::Connected);
         let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(gap_ms, "the listener has a session again");
     }
@@ -189,9 +229,7 @@ impl Drop for Reader {
     /// However the task ends, nobody waits for it in vain.
     fn drop(&mut self) {
         self.shared.buffer.end();
-        self.shared
-            .status
-            .send_replace(ListenerStatus::Disconnected);
+        self.shared.set_status(ListenerStatus::Disconnected);
     }
 }
 

@@ -57,6 +57,7 @@ impl PgmqNotifyListener {
             };
             if let Some(event) = event {
                 self.stats.count(&event);
+                self.shared.meters.event(&event);
                 return Poll::Ready(Ok(Some(event)));
             }
         }
@@ -100,6 +101,7 @@ impl PgmqNotifyListener {
                 progress.made_progress();
                 if self.subscriptions.want(&event) {
                     self.stats.caught_up_events += 1;
+                    self.shared.meters.caught_up();
                     return Poll::Ready(Ok(Some(event)));
                 }
                 continue;
@@ -110,6 +112,7 @@ impl PgmqNotifyListener {
                 } else {
                     self.catching_up = None;
                     self.stats.catch_ups += 1;
+                    self.shared.meters.catch_up();
                 }
                 progress.made_progress();
                 continue;
@@ -199,6 +202,7 @@ impl PgmqNotifyListener {
             &mut self.stats.invalid_payloads
         };
         *count += 1;
+        self.shared.meters.unreadable(unreadable.is_unknown_type);
         let (count, reason) = (*count, &unreadable.reason);
         if count.is_power_of_two() {
             tracing::warn!(channel, count, reason, "unreadable notification");

@@ -10,6 +10,7 @@ mod churn;
 mod connecting;
 mod events;
 mod faults;
+mod metering;
 mod proving;
 mod reconnecting;
 mod silence;

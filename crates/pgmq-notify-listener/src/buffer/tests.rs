@@ -90,7 +90,8 @@ fn what_was_taken_and_not_consumed_still_needs_its_room() {
     // Two are taken and not consumed.
     assert_eq!(buffer.push(5), Push::Stored);
     assert_eq!(buffer.push(6), Push::Stored);
-    assert_eq!(buffer.push(7), Push::Overflowed);
+    assert_eq!(buffer.push(7), Push::Full);
+    assert_eq!(buffer.push(8), Push::Overflowed);
 }
 
 #[test]
