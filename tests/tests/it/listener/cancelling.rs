@@ -8,7 +8,7 @@ use pgmq_notify_listener::PgmqNotifyListener;
 use pgmq_notify_tests::TestDatabase;
 use tokio::time::{Instant, timeout};
 
-use super::{SOON, connected, create, message};
+use super::{SOON, connected_with, create, message};
 
 const EVENTS: i64 = 100_000;
 
@@ -35,7 +35,8 @@ async fn of_a_hundred_thousand_events_a_select_that_always_loses_gets_each_once_
     let config = PgmqNotifyConfig::new();
     let database = TestDatabase::migrated(&config).await;
     create(&database, "orders_queue").await;
-    let mut listener = connected(&database, &config).await;
+    // Room for all, so that a machine that is slow costs no overflow.
+    let mut listener = connected_with(&database, &config, 100_000).await;
     listener
         .listen_message_ready_for_namespace("orders")
         .await

@@ -13,7 +13,7 @@ use super::told::Message;
 use super::{NAMESPACES, QUEUES};
 
 const SINGLE: &str = r#"select pgmq.send($1, '{"some": "body"}')"#;
-const BATCH: &str = "select pgmq.send_batch($1, array_fill('{}'::jsonb, array[30]))";
+const BATCH: &str = "select pgmq.send_batch($1, array_fill('{}'::jsonb, array[40]))";
 const DELAYED: &str = "select pgmq.send($1, '{}', 1 + floor(random() * 3)::int)";
 const FIVE: &str = "select pgmq.send($1, '{}') from generate_series(1, 5)";
 
