@@ -5,6 +5,7 @@ mod catching_up;
 mod connecting;
 mod events;
 mod faults;
+mod handling;
 mod metering;
 mod proving;
 mod reconnecting;
