@@ -1,17 +1,21 @@
 //! `listen_with_handler`: order, concurrency, and what goes wrong in a handler.
 
+mod work;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pgmq_notify_core::{PgmqNotifyConfig, PgmqNotifyEvent};
-use pgmq_notify_listener::{CatchUp, Handlers, ListenerErrorKind, ListenerStatus};
-use pgmq_notify_listener::{HandlerStats, PgmqNotifyListener};
+use pgmq_notify_listener::{
+    CatchUp, HandlerStats, Handlers, ListenerErrorKind, ListenerStatus, PgmqNotifyListener,
+};
 use pgmq_notify_tests::{TestDatabase, eventually};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use self::work::Work;
 use super::{SOON, create, metering, next_message, send, terminate};
 
 /// A connected listener to all messages, and queues named `a_queue`, `b_queue`…
@@ -40,85 +44,6 @@ async fn burst(database: &TestDatabase, queue: char, count: usize) {
         ))
         .await
         .expect("send a burst");
-}
-
-/// What handlers did: each begin and end, and how many were at work at most.
-#[derive(Clone, Debug, Default)]
-struct Work {
-    log: Arc<Mutex<Vec<String>>>,
-    now: Arc<AtomicUsize>,
-    most: Arc<AtomicUsize>,
-}
-
-impl Work {
-    fn begin(&self, event: &PgmqNotifyEvent) -> String {
-        let name = match event {
-            PgmqNotifyEvent::Resumed(_) => "resumed".to_owned(),
-            event => {
-                let (namespace, id) = super::message(event);
-                format!("{namespace}{id}")
-            }
-        };
-        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most.fetch_max(now, Ordering::SeqCst);
-        self.note(format!("+{name}"));
-        name
-    }
-
-    fn end(&self, name: &str) {
-        self.note(format!("-{name}"));
-        self.now.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    fn note(&self, line: String) {
-        self.log
-            .lock()
-            .expect("nobody panics holding it")
-            .push(line);
-    }
-
-    fn log(&self) -> Vec<String> {
-        self.log.lock().expect("nobody panics holding it").clone()
-    }
-
-    async fn reach(&self, log: &[&str]) {
-        eventually(SOON, || async {
-            let now = self.log();
-            if now == log { Ok(()) } else { Err(now) }
-        })
-        .await;
-    }
-
-    async fn ends(&self, count: usize) {
-        eventually(SOON, || async {
-            let log = self.log();
-            let ends = log.iter().filter(|line| line.starts_with('-')).count();
-            if ends == count { Ok(()) } else { Err(log) }
-        })
-        .await;
-    }
-
-    /// A handler that works until the gate opens.
-    fn until_open(
-        &self,
-        gate: &watch::Sender<bool>,
-    ) -> impl Fn(PgmqNotifyEvent) -> futures_util::future::BoxFuture<'static, Result<(), String>>
-    + Send
-    + Sync
-    + use<> {
-        let (work, gate) = (self.clone(), gate.subscribe());
-        move |event| {
-            let (work, mut gate) = (work.clone(), gate.clone());
-            Box::pin(async move {
-                let name = work.begin(&event);
-                gate.wait_for(|is_open| *is_open)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                work.end(&name);
-                Ok(())
-            })
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
