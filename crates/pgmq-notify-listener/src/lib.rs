@@ -62,6 +62,12 @@
 //! taken all that waited; then comes one `Resumed` with the reason `Overflow`, and the catch-up. That reads
 //! a page whenever the application has taken the one before, so the memory stays bounded.
 //!
+//! # Handlers
+//!
+//! [`listen_with_handler`](PgmqNotifyListener::listen_with_handler) calls a function for each event, for
+//! different queues at the same time. The events of one queue are handled one after the other, in their
+//! order. `Resumed` is handled alone: after everything before it, and before everything behind it.
+//!
 //! # Delayed messages
 //!
 //! The event of a delayed message comes when the message is sent, and says when it can be read. With
@@ -82,7 +88,8 @@
 //! With the feature `metrics` (not on by default) the crate of that name gets the numbers, for the
 //! recorder that is installed when the listener is made; listeners that share a recorder add up.
 //!
-//! These names, labels and fields stay. No field holds a body or a password.
+//! These names, labels and fields stay. No field holds a password, and none a body unless the
+//! application puts it into an error of its own.
 //!
 //! | | name | labels or fields | |
 //! |---|---|---|---|
@@ -93,10 +100,12 @@
 //! | counter | `pgmq_notify_listener_unreadable_total` | `reason`: `unknown_event_type`, `invalid_payload` | notifications that are no event |
 //! | counter | `pgmq_notify_listener_catch_ups_total` | | catch-ups that came to their end |
 //! | counter | `pgmq_notify_listener_caught_up_events_total` | | events that a catch-up found; they are among the first |
+//! | counter | `pgmq_notify_listener_handled_total` | `outcome`: `ok`, `error`, `panic` | events whose handler ended |
 //! | histogram, seconds | `pgmq_notify_listener_round_trip_seconds` | | from a heartbeat to its answer |
 //! | gauge | `pgmq_notify_listener_connected` | | listeners that have a session: of one, 0 or 1 |
 //! | span, info | `pgmq_notify_listener.connect` | `attempt`: 0 for `connect`, from 1 after a lost session | from the connection to the last `LISTEN` |
 //! | span, info | `pgmq_notify_listener.catch_up` | `namespaces`: how many, absent for all; `queues`: whether it looks for created and dropped ones | one catch-up |
+//! | span, info | `pgmq_notify_listener.handle` | `kind`; `queue`, absent for `resumed` | one call of a handler |
 //! | event, warn | `the listener has no session` | `attempt`, from 1; `wait_ms` before it; `reason`, a [`ListenerErrorKind`] | before each attempt to reconnect |
 //! | event, info | `the listener has a session again` | `gap_ms` | after the last one |
 //! | event, warn or debug | `the buffer is full` | `count` of overflows; `capacity` | a warning for each power of two |
@@ -105,6 +114,8 @@
 //! | event, warn | `the catch-up leaves something out` | `at`; `reason`; `cause`: the error | the server refuses for good |
 //! | event, debug | `the queues are not known yet` | `reason`, a kind | the look at them failed, and a later one is the first |
 //! | event, debug | `the server has not heard of an unlisten yet` | `reason`, a kind | it is left out on this side |
+//! | event, warn | `a handler failed` | `kind`; `queue`; `cause`: the application's error, as it prints for debugging | each error |
+//! | event, error | `a handler panicked` | `kind`; `queue` | each panic |
 //! | event, warn | `the server did not close the listening connection in time` | | `disconnect` went on without it |
 //!
 //! # Encryption
@@ -119,6 +130,8 @@ mod buffer;
 mod catch_up;
 mod decode;
 mod error;
+mod handlers;
+mod handling;
 mod heartbeat;
 mod held;
 mod installation;
@@ -138,6 +151,7 @@ mod wanted;
 
 pub use catch_up::CatchUp;
 pub use error::{ListenerError, ListenerErrorKind};
+pub use handlers::{HandlerStats, Handlers};
 pub use listener::PgmqNotifyListener;
 pub use stats::ListenerStats;
 pub use status::ListenerStatus;

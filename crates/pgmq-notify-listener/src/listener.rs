@@ -43,6 +43,8 @@ pub struct PgmqNotifyListener {
     pub(crate) catching_up: Option<CatchingUp>,
     /// What the catch-up has found and the application has not taken: one page at most.
     pub(crate) found: VecDeque<PgmqNotifyEvent>,
+    /// What was taken for a handler that has not begun with it.
+    pub(crate) unhandled: VecDeque<PgmqNotifyEvent>,
     /// Delayed messages, where they are to be delivered when they are visible.
     pub(crate) held: Option<Held>,
     /// While there is a subscription of queues, and since they could be seen.
@@ -110,6 +112,7 @@ impl PgmqNotifyListener {
             catch_up: CatchUp::default(),
             catching_up: None,
             found: VecDeque::new(),
+            unhandled: VecDeque::new(),
             held: None,
             known_queues: None,
             stats: ListenerStats::default(),

@@ -5,7 +5,7 @@ use pgmq_notify_core::PgmqNotifyEvent;
 
 /// What a listener has seen since it was made, from [`PgmqNotifyListener::stats`].
 ///
-/// Events count when the application takes them.
+/// Events count when the application takes them, or when they are taken for a handler.
 ///
 /// [`PgmqNotifyListener::stats`]: crate::PgmqNotifyListener::stats
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -190,6 +190,10 @@ impl PgmqNotifyListener {
         for subscription in removed {
             self.subscriptions.remove(&subscription);
         }
+        let before = self.unhandled.len();
+        self.unhandled
+            .retain(|event| self.subscriptions.want(event));
+        self.stats.unsubscribed += (before - self.unhandled.len()) as u64;
         if !self.subscriptions.want_queues() {
             self.known_queues = None;
         }

@@ -33,6 +33,14 @@ impl PgmqNotifyListener {
     /// When [`connect`](Self::connect) was never called, and once when the reading task has ended
     /// with the runtime of `connect`.
     pub async fn next_event(&mut self) -> Result<Option<PgmqNotifyEvent>, ListenerError> {
+        if let Some(event) = self.unhandled.pop_front() {
+            return Ok(Some(event));
+        }
+        self.take_event().await
+    }
+
+    /// The next event that nobody has taken; as [`next_event`](Self::next_event) otherwise.
+    pub(crate) async fn take_event(&mut self) -> Result<Option<PgmqNotifyEvent>, ListenerError> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
@@ -237,6 +245,9 @@ impl Stream for PgmqNotifyListener {
 
     /// As [`next_event`](PgmqNotifyListener::next_event).
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_event(cx).map(Result::transpose)
+        match self.unhandled.pop_front() {
+            Some(event) => Poll::Ready(Some(Ok(event))),
+            None => self.poll_event(cx).map(Result::transpose),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod churn;
 mod connecting;
 mod events;
 mod faults;
+mod handling;
 mod metering;
 mod proving;
 mod reconnecting;

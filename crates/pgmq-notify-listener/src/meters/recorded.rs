@@ -6,6 +6,8 @@ use metrics::{
 };
 use pgmq_notify_core::{PgmqNotifyEvent, ResumeReason};
 
+use crate::handlers::Outcome;
+
 const EVENTS: &str = "pgmq_notify_listener_events_total";
 const GAPS: &str = "pgmq_notify_listener_gaps_total";
 const RECONNECTS: &str = "pgmq_notify_listener_reconnects_total";
@@ -13,6 +15,7 @@ const OVERFLOWED_EVENTS: &str = "pgmq_notify_listener_overflowed_events_total";
 const UNREADABLE: &str = "pgmq_notify_listener_unreadable_total";
 const CATCH_UPS: &str = "pgmq_notify_listener_catch_ups_total";
 const CAUGHT_UP_EVENTS: &str = "pgmq_notify_listener_caught_up_events_total";
+const HANDLED: &str = "pgmq_notify_listener_handled_total";
 const ROUND_TRIP: &str = "pgmq_notify_listener_round_trip_seconds";
 const CONNECTED: &str = "pgmq_notify_listener_connected";
 
@@ -33,6 +36,9 @@ pub(crate) struct Meters {
     invalid_payloads: Counter,
     catch_ups: Counter,
     caught_up_events: Counter,
+    handled: Counter,
+    failed: Counter,
+    panicked: Counter,
     round_trip: Histogram,
     connected: Gauge,
 }
@@ -58,6 +64,9 @@ impl Meters {
             invalid_payloads: counter!(UNREADABLE, "reason" => "invalid_payload"),
             catch_ups: counter!(CATCH_UPS),
             caught_up_events: counter!(CAUGHT_UP_EVENTS),
+            handled: counter!(HANDLED, "outcome" => "ok"),
+            failed: counter!(HANDLED, "outcome" => "error"),
+            panicked: counter!(HANDLED, "outcome" => "panic"),
             round_trip: histogram!(ROUND_TRIP),
             connected: gauge!(CONNECTED),
         }
@@ -109,6 +118,15 @@ impl Meters {
         self.caught_up_events.increment(1);
     }
 
+    pub(crate) fn handled(&self, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Handled => &self.handled,
+            Outcome::Failed => &self.failed,
+            Outcome::Panicked => &self.panicked,
+        };
+        counter.increment(1);
+    }
+
     pub(crate) fn answered(&self, round_trip: Duration) {
         self.round_trip.record(round_trip);
     }
@@ -135,6 +153,7 @@ fn describe() {
         (UNREADABLE, "Notifications that are no event."),
         (CATCH_UPS, "Catch-ups that came to their end."),
         (CAUGHT_UP_EVENTS, "Events that a catch-up found."),
+        (HANDLED, "Events whose handler ended."),
     ] {
         describe_counter!(name, Unit::Count, description);
     }

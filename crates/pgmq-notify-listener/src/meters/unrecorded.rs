@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use pgmq_notify_core::{PgmqNotifyEvent, ResumeReason};
 
+use crate::handlers::Outcome;
+
 /// Nothing, at no cost.
 #[derive(Debug)]
 pub(crate) struct Meters;
@@ -29,6 +31,8 @@ impl Meters {
     pub(crate) fn catch_up(&self) {}
 
     pub(crate) fn caught_up(&self) {}
+
+    pub(crate) fn handled(&self, _: Outcome) {}
 
     pub(crate) fn answered(&self, _: Duration) {}
 

@@ -18,7 +18,7 @@ const ROUND_TRIP: &str = "pgmq_notify_listener_round_trip_seconds";
 
 /// The sum and the count of what was recorded, by the name and its labels.
 #[derive(Clone, Debug, Default)]
-struct Recorded {
+pub(super) struct Recorded {
     values: Arc<Mutex<BTreeMap<String, (f64, u64)>>>,
     units: Arc<Mutex<BTreeMap<String, Option<Unit>>>>,
 }
@@ -50,7 +50,7 @@ impl Recorded {
     }
 
     /// Of those that are not 0, with their common prefix left out.
-    fn sums(&self) -> BTreeMap<String, f64> {
+    pub(super) fn sums(&self) -> BTreeMap<String, f64> {
         let values = self.values.lock().expect("nobody panics holding it");
         let recorded = values.iter().filter(|(_, (sum, _))| *sum != 0.0);
         recorded
@@ -131,7 +131,7 @@ impl Recorder for Recorded {
     }
 }
 
-async fn listener(database: &TestDatabase, recorded: &Recorded) -> PgmqNotifyListener {
+pub(super) async fn listener(database: &TestDatabase, recorded: &Recorded) -> PgmqNotifyListener {
     // The listener keeps what it registers; only the making needs the recorder.
     let _recorder = metrics::set_default_local_recorder(recorded);
     PgmqNotifyListener::new(database.pool().clone(), PgmqNotifyConfig::new(), 10)
