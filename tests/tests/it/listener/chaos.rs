@@ -35,7 +35,7 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_mins(1);
 /// `PGMQ_NOTIFY_TEST_CHAOS_SECONDS` makes it long, `PGMQ_NOTIFY_TEST_SEED` repeats one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_has_been_told_since_it_was_visible_whatever_strikes() {
-    let lasts = Duration::from_secs(variable("PGMQ_NOTIFY_TEST_CHAOS_SECONDS").unwrap_or(10));
+    let lasts = Duration::from_secs(variable("PGMQ_NOTIFY_TEST_CHAOS_SECONDS").unwrap_or(8));
     let seed = variable("PGMQ_NOTIFY_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
     let server = Server::start(Settings::new()).await.unwrap();
     let database = TestDatabase::on(&server, Pgmq::V1_13).await;
