@@ -2,11 +2,13 @@ use std::time::Duration;
 
 /// Short: after a terminated backend the server takes the next connection at once.
 const SHORTEST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(10);
+/// A server that is back is found this late at the most, plus what the attempt takes. One attempt in so much time from each
+/// process is no load for one that is down.
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// How long to wait before each attempt to reconnect.
 ///
-/// The bound doubles from 50 milliseconds to 10 seconds; the wait is drawn from the upper half below
+/// The bound doubles from 50 milliseconds to 3 seconds; the wait is drawn from the upper half below
 /// it, so that the listeners of a restarted server do not all come back in the same moment.
 #[derive(Debug)]
 pub(crate) struct Backoff {
@@ -43,16 +45,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bound_doubles_up_to_ten_seconds_and_never_overflows() {
+    fn the_bound_doubles_up_to_three_seconds_and_never_overflows() {
         for (attempt, millis) in [
             (0, 50),
             (1, 100),
             (2, 200),
-            (7, 6_400),
-            (8, 10_000),
-            (31, 10_000),
-            (32, 10_000),
-            (u32::MAX, 10_000),
+            (5, 1_600),
+            (6, 3_000),
+            (31, 3_000),
+            (32, 3_000),
+            (u32::MAX, 3_000),
         ] {
             assert_eq!(bound(attempt), Duration::from_millis(millis), "{attempt}");
         }
