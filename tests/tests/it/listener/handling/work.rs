@@ -78,6 +78,10 @@ impl Work {
                 gate.wait_for(|is_open| *is_open)
                     .await
                     .map_err(|error| error.to_string())?;
+                // Time for what must not begin meanwhile.
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
                 work.end(&name);
                 Ok(())
             })
