@@ -157,8 +157,10 @@ async fn a_closed_and_a_reset_connection_cost_nothing_but_the_time() {
 
 #[tokio::test]
 async fn a_pooler_of_transactions_is_refused() {
-    let database = database().await;
-    let pooler = PgBouncer::before(database.server()).await.unwrap();
+    let server = Server::start(Settings::new()).await.unwrap();
+    let database = TestDatabase::on(&server, Pgmq::V1_13).await;
+    database.migrate(&PgmqNotifyConfig::new()).await;
+    let pooler = PgBouncer::before(&server).await.unwrap();
     let pool = PgPoolOptions::new().connect_lazy_with(pooler.options(&database));
     let mut listener = PgmqNotifyListener::new(pool, PgmqNotifyConfig::new(), 10)
         .await
