@@ -28,6 +28,8 @@ pub enum ErrorKind {
     PartmanMissing,
     /// There is no such queue.
     QueueNotFound,
+    /// Another claim has the message that a handler works on, or it is gone.
+    LeaseLost,
     /// The role, or the password, may not do this.
     PermissionDenied,
     /// No connection, or it broke. What was sent before it broke may have been executed.
@@ -61,6 +63,7 @@ impl ErrorKind {
             | Self::FunctionsMissing
             | Self::PartmanMissing
             | Self::QueueNotFound
+            | Self::LeaseLost
             | Self::PermissionDenied
             | Self::Database
             | Self::Unexpected => false,
@@ -155,6 +158,7 @@ mod tests {
             (ErrorKind::FunctionsMissing, false),
             (ErrorKind::PartmanMissing, false),
             (ErrorKind::QueueNotFound, false),
+            (ErrorKind::LeaseLost, false),
             (ErrorKind::PermissionDenied, false),
             (ErrorKind::Connection, true),
             (ErrorKind::Overloaded, true),

@@ -9,6 +9,16 @@ pub(crate) enum Schema {
     PgmqNotify,
 }
 
+impl Schema {
+    /// As it stands in SQL.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pgmq => "pgmq",
+            Self::PgmqNotify => "pgmq_notify",
+        }
+    }
+}
+
 /// One overload, as `oidvectortypes` spells its types.
 #[derive(Debug)]
 pub(crate) struct Function {

@@ -49,6 +49,7 @@
 
 mod call;
 mod client;
+mod consumer;
 mod diagnosis;
 mod error;
 mod failure;
@@ -67,12 +68,17 @@ mod version;
 mod when;
 
 pub use client::PgmqNotifyClient;
+pub use consumer::{
+    Acknowledgement, Claim, Consumer, ConsumerBuilder, ConsumerError, ConsumerErrorKind,
+    ConsumerStats, DeadLetter, Durability, HandlerError, Order, RetryPolicy, ShutdownReport,
+    Source, WakeUps,
+};
 pub use error::{ClientError, ErrorKind};
 pub use message::{Message, Received, UndecodableMessage};
 pub use operation::Operation;
 pub use operations::{
     BatchOptions, GroupedOptions, MessageVisibility, NotifyInsertThrottle, Queue, QueueMetrics,
-    ReadOptions, SendOptions, TopicBinding, TopicMatch, TopicMessage,
+    ReadOptions, Redriven, SendOptions, TopicBinding, TopicMatch, TopicMessage,
 };
 pub use partitions::Partitions;
 pub use polling::Polling;

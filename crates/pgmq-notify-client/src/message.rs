@@ -1,8 +1,9 @@
 use std::error::Error;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pgmq_notify_core::RawJson;
+use serde::de::DeserializeOwned;
 
 /// A message of a queue, its body decoded into `T`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,38 @@ pub struct Message<T> {
     pub headers: Option<RawJson>,
     /// What was sent. SQL `NULL` decodes as the JSON value `null`.
     pub body: T,
+}
+
+impl<T> Message<T> {
+    /// A message made by hand, to call a handler with: sent now, read once, visible in 30 seconds,
+    /// without headers. Its fields can be set.
+    pub fn by_hand(msg_id: i64, body: T) -> Self {
+        let now = SystemTime::now();
+        Self {
+            msg_id,
+            read_count: 1,
+            enqueued_at: now,
+            last_read_at: Some(now),
+            visible_at: now + Duration::from_secs(30),
+            headers: None,
+            body,
+        }
+    }
+}
+
+impl Message<RawJson> {
+    /// The same message, its body decoded.
+    pub(crate) fn decode<T: DeserializeOwned>(self) -> Result<Message<T>, serde_json::Error> {
+        Ok(Message {
+            body: self.body.decode()?,
+            msg_id: self.msg_id,
+            read_count: self.read_count,
+            enqueued_at: self.enqueued_at,
+            last_read_at: self.last_read_at,
+            visible_at: self.visible_at,
+            headers: self.headers,
+        })
+    }
 }
 
 /// What a read gives for each message: a body that does not decode is an error of that message

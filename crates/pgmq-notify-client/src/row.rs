@@ -85,7 +85,7 @@ fn with_body<T>(message: Message<()>, body: T) -> Message<T> {
 }
 
 /// The text of a `jsonb`, `None` for SQL's `NULL`.
-fn json<'r>(value: &PgValueRef<'r>) -> Result<Option<&'r str>, Failure> {
+pub(crate) fn json<'r>(value: &PgValueRef<'r>) -> Result<Option<&'r str>, Failure> {
     use sqlx::ValueRef as _;
 
     if value.is_null() {

@@ -108,7 +108,7 @@ impl PgmqNotifyClient {
     /// Only the server knows how its locale lower-cases, so it is asked for the table of a name that
     /// lower-casing may change. A column that was seen once does not go away, so it is asked for
     /// until it was seen; a table that is not there yet says nothing about it.
-    async fn queue_table(
+    pub(super) async fn queue_table(
         &self,
         connection: &mut PgConnection,
         queue: &QueueName,
@@ -133,8 +133,8 @@ impl PgmqNotifyClient {
     }
 }
 
-struct Table {
-    quoted: String,
+pub(super) struct Table {
+    pub(super) quoted: String,
     has_last_read_at: bool,
 }
 

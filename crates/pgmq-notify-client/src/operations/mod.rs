@@ -1,6 +1,7 @@
 //! The operations of PGMQ, by what they are about.
 
 mod claim;
+mod dead_letters;
 mod grouped;
 mod metrics;
 mod notify_insert;
@@ -15,6 +16,7 @@ use crate::call::Call;
 use crate::client::queue_name;
 use crate::{Operation, PgmqNotifyClient};
 
+pub use dead_letters::Redriven;
 pub use grouped::GroupedOptions;
 pub use metrics::QueueMetrics;
 pub use notify_insert::NotifyInsertThrottle;

@@ -1,0 +1,195 @@
+//! The statement that claims messages, and looks for the next due one on the way.
+
+use std::time::Duration;
+
+use pgmq_notify_core::RawJson;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+use super::Order;
+use super::queue::Queue;
+use crate::Message;
+use crate::failure::Failure;
+use crate::row::{count, json, time};
+use crate::timestamp::Timestamp;
+
+/// What a claim brought.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// In the order of their ids; in groups, those of a group one behind the other.
+    pub(crate) messages: Vec<Visible>,
+    /// When the next message that cannot be claimed yet becomes visible.
+    pub(crate) due: Option<Duration>,
+    /// With groups: whether there are messages that were not looked at.
+    pub(crate) is_cut: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Visible {
+    pub(crate) message: Message<RawJson>,
+    /// For how long it had been visible.
+    pub(crate) waited: Duration,
+    /// The id of the first one of its group.
+    pub(crate) group: i64,
+}
+
+/// How much to claim.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    /// So many messages can begin at once, or groups.
+    pub(crate) handlers: usize,
+    /// With groups: the oldest messages that are looked at.
+    pub(crate) window: i64,
+}
+
+/// Claims what is visible.
+pub(crate) async fn claim(
+    connection: &mut PgConnection,
+    queue: &Queue,
+    ask: Ask,
+) -> Result<Batch, Failure> {
+    let batch = i64::try_from(queue.batch_size).unwrap_or(i64::MAX);
+    let handlers = i64::try_from(ask.handlers).unwrap_or(i64::MAX);
+    let rows = match queue.order {
+        Order::Unordered => {
+            sqlx::query(AssertSqlSafe(unordered(queue)))
+                .bind(handlers.min(batch))
+                .bind(queue.vt_seconds)
+                .fetch_all(connection)
+                .await?
+        }
+        Order::FifoGroups => {
+            sqlx::query(AssertSqlSafe(grouped(queue)))
+                .bind(handlers)
+                .bind(queue.vt_seconds)
+                .bind(batch)
+                .bind(ask.window)
+                .fetch_all(connection)
+                .await?
+        }
+    };
+    read(&rows)
+}
+
+/// What `pgmq.read` does, and the due time in the same round trip. `pgmq.read` itself plans its
+/// statement anew in plpgsql for each call, which takes longer than all the rest of it.
+///
+/// The time of the next one is compared with `now()`, because an index cannot be searched for
+/// `clock_timestamp()`.
+fn unordered(queue: &Queue) -> String {
+    let table = &queue.table;
+    let chosen = format!(
+        "select msg_id, vt, msg_id as head from {table}
+        where vt <= clock_timestamp()
+        order by msg_id
+        limit $1
+        for update skip locked"
+    );
+    statement(queue, &format!("chosen as ({chosen})"), "false")
+}
+
+/// As `pgmq.read_grouped`, with one time for the whole statement: a message whose visibility timeout
+/// ends in the middle of it must not be overtaken by a later one of its group.
+///
+/// The head of a group is its oldest message, visible or not. Whoever locks a visible head has the
+/// group: until it is gone nobody else finds a visible head there.
+fn grouped(queue: &Queue) -> String {
+    let table = &queue.table;
+    let chosen = format!(
+        "oldest as materialized (
+          select msg_id, vt, coalesce(headers->>'x-pgmq-group', '_default_fifo_group') as name
+          from {table}
+          order by msg_id
+          limit $4
+        ),
+        ranked as (
+          select msg_id, vt, name, first_value(msg_id) over earlier as head,
+            bool_and(vt <= now()) over earlier as ready, row_number() over earlier as place
+          from oldest
+          window earlier as (partition by name order by msg_id)
+        ),
+        heads as (
+          select q.msg_id
+          from {table} q
+          where q.vt <= now()
+            and q.msg_id in (select msg_id from ranked where place = 1 and ready)
+          order by q.msg_id
+          limit $1
+          for update skip locked
+        ),
+        chosen as (
+          select r.msg_id, r.vt, r.head
+          from ranked r
+          where r.ready and r.head in (select msg_id from heads)
+          order by r.place > 1, r.head, r.place
+          limit $3
+        )"
+    );
+    statement(queue, &chosen, "(select count(*) = $4 from oldest)")
+}
+
+fn statement(queue: &Queue, chosen: &str, is_cut: &str) -> String {
+    let table = &queue.table;
+    let (set, returned) = if queue.has_last_read_at {
+        ("last_read_at = clock_timestamp(), ", "m.last_read_at")
+    } else {
+        ("", "null::timestamp with time zone")
+    };
+    format!(
+        "with {chosen},
+        claimed as (
+          update {table} m
+          set {set}vt = clock_timestamp() + make_interval(secs => $2), read_ct = m.read_ct + 1
+          from chosen
+          where m.msg_id = chosen.msg_id
+          returning m.msg_id, m.read_ct, m.enqueued_at, {returned} as last_read_at, m.vt, m.headers, m.message,
+            (date_part('epoch', clock_timestamp() - chosen.vt) * 1000000)::bigint as micros, chosen.head
+        )
+        select msg_id, read_ct, enqueued_at, last_read_at, vt, headers, message, micros, head, false from claimed
+        union all
+        select null, null, null, null, null, null, null, (
+          select (date_part('epoch', d.vt - clock_timestamp()) * 1000000)::bigint
+          from {table} d
+          where d.vt > now()
+          order by d.vt
+          limit 1
+        ), null, {is_cut}"
+    )
+}
+
+fn read(rows: &[PgRow]) -> Result<Batch, Failure> {
+    let mut messages = Vec::with_capacity(rows.len().saturating_sub(1));
+    let mut due = None;
+    let mut is_cut = false;
+    for row in rows {
+        let micros: Option<i64> = row.try_get(7)?;
+        let duration = |micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+        let Some(msg_id) = row.try_get::<Option<i64>, _>(0)? else {
+            due = micros.map(duration);
+            is_cut = row.try_get(9)?;
+            continue;
+        };
+        messages.push(Visible {
+            message: Message {
+                msg_id,
+                read_count: count::<i32, _>(row.try_get(1)?)?,
+                enqueued_at: time(row.try_get(2)?)?,
+                last_read_at: row
+                    .try_get::<Option<Timestamp>, _>(3)?
+                    .map(time)
+                    .transpose()?,
+                visible_at: time(row.try_get(4)?)?,
+                headers: json(&row.try_get_raw(5)?)?.map(RawJson::new),
+                body: RawJson::new(json(&row.try_get_raw(6)?)?.unwrap_or("null")),
+            },
+            waited: micros.map(duration).unwrap_or_default(),
+            group: row.try_get(8)?,
+        });
+    }
+    messages.sort_by_key(|it| (it.group, it.message.msg_id));
+    Ok(Batch {
+        messages,
+        due,
+        is_cut,
+    })
+}

@@ -1,0 +1,119 @@
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection};
+use tokio::time::timeout;
+
+/// How long a connection may take to be made, and how long a statement may wait for a lock: a queue
+/// that somebody has locked must not hold up the others for longer.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT_MS: u32 = 1_000;
+
+/// A connection of the consumer's own, made again when it is lost.
+///
+/// Not one of the application's pool: its settings differ, and a pool that the handlers use up would
+/// keep the consumer from extending their leases.
+#[derive(Debug)]
+pub(crate) struct OwnConnection {
+    options: PgConnectOptions,
+    durability: Durability,
+    connection: Option<PgConnection>,
+}
+
+/// Whether a commit waits until it is safe on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// As the server is configured; usually it waits.
+    #[default]
+    Durable,
+    /// It does not wait: `synchronous_commit = off`. A crash of the server may undo what was
+    /// committed within the last three times `wal_writer_delay` (200 ms by default).
+    Asynchronous,
+}
+
+impl OwnConnection {
+    /// Connects when it is first used.
+    pub(crate) fn new(options: &PgConnectOptions, durability: Durability) -> Self {
+        let name = match options.get_application_name() {
+            Some(own) if !own.is_empty() => format!("pgmq-notify-consumer {own}"),
+            _ => "pgmq-notify-consumer".to_owned(),
+        };
+        Self {
+            options: options.clone().application_name(&name),
+            durability,
+            connection: None,
+        }
+    }
+
+    /// Runs `statement`, `within` this time. A connection on which it did not end well is not used
+    /// again, unless the server itself refused it and lives.
+    pub(crate) async fn run<T>(
+        &mut self,
+        within: Duration,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        // Dropped in the middle, the connection is gone with it.
+        let result = timeout(within, statement(&mut connection))
+            .await
+            .unwrap_or_else(|_| Err(late("the server has not answered in time")));
+        match &result {
+            Ok(_) => self.connection = Some(connection),
+            Err(error) if is_refusal(error) => self.connection = Some(connection),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// So that the first message does not wait for it.
+    pub(crate) async fn open(&mut self) -> Result<(), sqlx::Error> {
+        if self.connection.is_none() {
+            self.connection = Some(self.connect().await?);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn close(mut self) {
+        if let Some(connection) = self.connection.take() {
+            // For a server that does not take leave.
+            let _ = timeout(Duration::from_secs(1), connection.close()).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let connecting = async {
+            let mut connection = self.options.connect().await?;
+            let asynchronous = match self.durability {
+                Durability::Durable => "",
+                Durability::Asynchronous => "set synchronous_commit = off;",
+            };
+            // A plan for any number of messages would be one for many: it reads the whole table.
+            let settings = format!(
+                "{asynchronous} set plan_cache_mode = force_custom_plan; set lock_timeout = {LOCK_TIMEOUT_MS};"
+            );
+            connection.execute(AssertSqlSafe(settings)).await?;
+            Ok(connection)
+        };
+        timeout(CONNECTED_WITHIN, connecting)
+            .await
+            .unwrap_or_else(|_| Err(late("no connection in time")))
+    }
+}
+
+fn late(text: &'static str) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
+}
+
+/// Whether the server said no, and the session goes on. What ends a session is of class 57P.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| !code.starts_with("57P") && !code.starts_with("08")),
+        _ => false,
+    }
+}

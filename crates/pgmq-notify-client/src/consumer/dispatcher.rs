@@ -1,0 +1,906 @@
+//! The task that decides: which queue is looked at, which message is started, what becomes of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use pgmq_notify_core::{Namespace, PgmqNotifyEvent, QueueName, RawJson};
+use pgmq_notify_listener::PgmqNotifyListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::Instrument as _;
+
+use super::Order;
+use super::claim::{Claim, Claimed};
+use super::claiming::{Ask, Batch, Visible, claim};
+use super::connection::OwnConnection;
+use super::engine::Engine;
+use super::handler::{Decision, Handle, Outcome, described, kept};
+use super::held::Key;
+use super::outage::Outage;
+use super::queue::{Found, Queue, QueueId, find};
+use super::schedule::{Reason, Schedule};
+use super::settler::{DeadReason, End, Settlement};
+use super::source::{Queues, Source};
+use crate::call::Call;
+use crate::failure::{Failure, explain};
+use crate::{ClientError, ErrorKind, Message};
+
+/// With groups: so many of the oldest messages are looked at, and more where that brings nothing.
+const WINDOW: i64 = 1_000;
+const WIDEST_WINDOW: i64 = 1_000_000;
+/// So many messages may wait for their settlement beside those that are handled.
+const UNSETTLED: usize = 2_000;
+/// A claim whose answer comes later is worth little.
+const CLAIMED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A source with its handler.
+pub(crate) struct Route {
+    pub(crate) source: Source,
+    pub(crate) handler: Arc<dyn Handle>,
+    /// Messages, or groups, that hold a handler or are being claimed for one.
+    in_use: usize,
+}
+
+impl Route {
+    pub(crate) fn new(source: Source, handler: Arc<dyn Handle>) -> Self {
+        Self {
+            source,
+            handler,
+            in_use: 0,
+        }
+    }
+
+    fn free(&self) -> usize {
+        let most = self.source.concurrency.unwrap_or(usize::MAX);
+        most.saturating_sub(self.in_use)
+    }
+}
+
+/// What the consumer's handle asks for.
+pub(crate) enum Command {
+    Pause(QueueName, oneshot::Sender<bool>),
+    Resume(QueueName, oneshot::Sender<bool>),
+    Shutdown(Deadline),
+}
+
+/// The bounds of a shutdown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    /// When handlers that still run are ended.
+    pub(crate) handlers: Instant,
+    /// When the process goes, whatever is not settled.
+    pub(crate) all: Instant,
+}
+
+/// When the task ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    Shutdown,
+    /// There is nothing left that is visible, or becomes so before then.
+    Drained(Instant),
+}
+
+struct Consumed {
+    queue: Arc<Queue>,
+    window: i64,
+}
+
+struct Looked {
+    id: QueueId,
+    route: usize,
+    connection: OwnConnection,
+    asked: usize,
+    before: Instant,
+    result: Result<Batch, Failure>,
+}
+
+struct Ended {
+    claimed: Arc<Claimed>,
+    group: i64,
+    outcome: Outcome,
+}
+
+/// A message that is claimed and not started.
+struct Waiting {
+    message: Message<RawJson>,
+    claimed: Arc<Claimed>,
+    /// From its visibility, and since when that was known.
+    waited: Duration,
+    since: Instant,
+}
+
+enum Happening {
+    Command(Option<Command>),
+    Looked(Looked),
+    Ended(Ended),
+    Event(Option<PgmqNotifyEvent>),
+    Settled(QueueId),
+    Refreshed(Result<Vec<Found>, Failure>),
+    Timer,
+}
+
+pub(crate) struct Dispatcher {
+    engine: Arc<Engine>,
+    routes: Vec<Route>,
+    concurrency: usize,
+    until: Until,
+    queues: HashMap<QueueId, Consumed>,
+    by_name: HashMap<String, Vec<QueueId>>,
+    schedule: Schedule,
+    listener: Option<PgmqNotifyListener>,
+    idle: Vec<OwnConnection>,
+    looking: FuturesUnordered<BoxFuture<'static, Looked>>,
+    refreshing: Option<BoxFuture<'static, Result<Vec<Found>, Failure>>>,
+    wants_refresh: bool,
+    running: JoinSet<Ended>,
+    in_use: usize,
+    /// The messages of a group behind the one that is handled.
+    groups: HashMap<(QueueId, i64), VecDeque<Waiting>>,
+    settling: mpsc::Sender<Settlement>,
+    settled: mpsc::Receiver<QueueId>,
+    commands: mpsc::Receiver<Command>,
+    outage: Outage,
+    next_id: QueueId,
+    serial: u64,
+    /// Something was handled since all queues were last found empty.
+    is_stale: bool,
+}
+
+/// What the dispatcher needs to begin.
+pub(crate) struct Parts {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) concurrency: usize,
+    pub(crate) until: Until,
+    pub(crate) safety_poll: Duration,
+    pub(crate) listener: Option<PgmqNotifyListener>,
+    pub(crate) connections: Vec<OwnConnection>,
+    pub(crate) settling: mpsc::Sender<Settlement>,
+    pub(crate) settled: mpsc::Receiver<QueueId>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            engine: parts.engine,
+            routes: parts.routes,
+            concurrency: parts.concurrency,
+            until: parts.until,
+            queues: HashMap::new(),
+            by_name: HashMap::new(),
+            schedule: Schedule::new(parts.safety_poll),
+            listener: parts.listener,
+            idle: parts.connections,
+            looking: FuturesUnordered::new(),
+            refreshing: None,
+            wants_refresh: false,
+            running: JoinSet::new(),
+            in_use: 0,
+            groups: HashMap::new(),
+            settling: parts.settling,
+            settled: parts.settled,
+            commands: parts.commands,
+            outage: Outage::default(),
+            next_id: 0,
+            serial: 0,
+            is_stale: false,
+        }
+    }
+
+    /// Consumes the queues that were found, as far as a source names them, and no others.
+    pub(crate) fn consume(&mut self, found: &[Found]) {
+        let wanted = |it: &Found| {
+            self.routes
+                .iter()
+                .position(|route| takes(&route.source, it))
+        };
+        let wanted: Vec<(usize, &Found)> = found
+            .iter()
+            .filter_map(|it| Some((wanted(it)?, it)))
+            .collect();
+        let gone: Vec<QueueId> = self
+            .queues
+            .values()
+            .map(|it| &it.queue)
+            .filter(|queue| !wanted.iter().any(|(_, it)| it.name == queue.name))
+            .map(|queue| queue.id)
+            .collect();
+        for id in gone {
+            self.leave(id);
+        }
+        for (route, found) in wanted {
+            if !self.queues.values().any(|it| it.queue.name == found.name) {
+                self.join(route, found);
+            }
+        }
+    }
+
+    fn join(&mut self, route: usize, found: &Found) {
+        let id = self.next_id;
+        let queue = match Queue::new(id, route, found, &self.routes[route].source) {
+            Ok(queue) => Arc::new(queue),
+            Err(error) => {
+                let queue = found.name.as_str();
+                let cause = &error as &dyn std::error::Error;
+                tracing::error!(queue, cause, "a queue cannot be consumed");
+                return;
+            }
+        };
+        self.next_id += 1;
+        tracing::debug!(queue = found.name.as_str(), "a queue is consumed");
+        self.by_name
+            .entry(found.name.as_str().to_lowercase())
+            .or_default()
+            .push(id);
+        self.queues.insert(
+            id,
+            Consumed {
+                queue,
+                window: WINDOW,
+            },
+        );
+        self.schedule.add(id, Instant::now());
+    }
+
+    fn leave(&mut self, id: QueueId) {
+        let Some(consumed) = self.queues.remove(&id) else {
+            return;
+        };
+        let name = consumed.queue.name.as_str();
+        tracing::debug!(queue = name, "a queue is not consumed any more");
+        if let Some(ids) = self.by_name.get_mut(&name.to_lowercase()) {
+            ids.retain(|it| *it != id);
+        }
+        self.schedule.remove(id);
+    }
+
+    /// Works until the shutdown is asked for, or all is drained. Returns the deadline of the shutdown.
+    pub(crate) async fn run(&mut self) -> Option<Deadline> {
+        loop {
+            self.look();
+            if let Until::Drained(until) = self.until
+                && self.is_drained(until)
+            {
+                return None;
+            }
+            match self.next().await {
+                Happening::Command(Some(Command::Shutdown(deadline))) => return Some(deadline),
+                Happening::Command(Some(command)) => self.obey(command),
+                // The handle is gone, and with it whoever could ask for anything.
+                Happening::Command(None) => return None,
+                Happening::Looked(looked) => self.looked(looked),
+                Happening::Ended(ended) => {
+                    self.ended(ended);
+                    while let Some(Ok(ended)) = self.running.try_join_next() {
+                        self.ended(ended);
+                    }
+                }
+                Happening::Event(event) => self.heard(event),
+                Happening::Settled(id) => {
+                    let grouped = |it: &Consumed| it.queue.order == Order::FifoGroups;
+                    if self.queues.get(&id).is_some_and(grouped) {
+                        self.schedule.wake(id, Reason::Settled);
+                    }
+                }
+                Happening::Refreshed(Ok(found)) => self.consume(&found),
+                Happening::Refreshed(Err(failure)) => {
+                    let error = explained(&Call::new("look at the queues", &[]), failure);
+                    let cause = &error as &dyn std::error::Error;
+                    tracing::warn!(cause, "the queues could not be looked at");
+                    self.wants_refresh = true;
+                    self.outage.failed(Instant::now(), fastrand::f64());
+                }
+                Happening::Timer => {
+                    let now = Instant::now();
+                    self.outage.expire(now);
+                    self.schedule.expire(now);
+                }
+            }
+        }
+    }
+
+    /// Cancel safe in each of its branches.
+    async fn next(&mut self) -> Happening {
+        let timer = [self.schedule.next_timer(), self.outage.until()]
+            .into_iter()
+            .flatten()
+            .min();
+        let timer = async {
+            match timer {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        let refreshed = async {
+            match &mut self.refreshing {
+                Some(refreshing) => refreshing.await,
+                None => pending().await,
+            }
+        };
+        let event = async {
+            match &mut self.listener {
+                Some(listener) => listener.next_event().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            Some(looked) = self.looking.next() => Happening::Looked(looked),
+            Some(Ok(ended)) = self.running.join_next() => Happening::Ended(ended),
+            event = event => match event {
+                Ok(event) => Happening::Event(event),
+                Err(error) => {
+                    let cause = &error as &dyn std::error::Error;
+                    tracing::error!(cause, "no more events");
+                    Happening::Event(None)
+                }
+            },
+            Some(id) = self.settled.recv() => Happening::Settled(id),
+            command = self.commands.recv() => Happening::Command(command),
+            found = refreshed => {
+                self.refreshing = None;
+                Happening::Refreshed(found)
+            }
+            () = timer => Happening::Timer,
+        }
+    }
+
+    /// Begins as many claims as there are connections and free handlers for.
+    fn look(&mut self) {
+        if self.outage.until().is_some() {
+            return;
+        }
+        if self.wants_refresh && self.refreshing.is_none() {
+            self.wants_refresh = false;
+            self.refresh();
+        }
+        while !self.idle.is_empty()
+            && self.in_use < self.concurrency
+            // Settlements that do not get on hold up the claims.
+            && self.engine.held.len() < self.concurrency + UNSETTLED
+        {
+            let free = self.concurrency - self.in_use;
+            // Those that wait for their turn get the same number of handlers each.
+            let share = free.div_ceil(self.schedule.ready().max(1));
+            let (queues, routes) = (&self.queues, &self.routes);
+            let free_of = |id: QueueId| {
+                queues
+                    .get(&id)
+                    .map_or(0, |it| routes[it.queue.route].free())
+            };
+            let Some((id, reason)) = self.schedule.next(|id| free_of(id) > 0) else {
+                return;
+            };
+            let asked = share.min(free_of(id)).min(queues[&id].queue.batch_size);
+            self.begin(id, reason, asked);
+        }
+    }
+
+    fn begin(&mut self, id: QueueId, reason: Reason, asked: usize) {
+        let (Some(consumed), Some(mut connection)) = (self.queues.get(&id), self.idle.pop()) else {
+            return;
+        };
+        self.routes[consumed.queue.route].in_use += asked;
+        self.in_use += asked;
+        self.engine.counters.woken(reason);
+        self.engine.counted(|it| &it.claims);
+        let queue = Arc::clone(&consumed.queue);
+        let ask = Ask {
+            handlers: asked,
+            window: consumed.window,
+        };
+        let span = tracing::debug_span!(
+            "pgmq_notify_consumer.claim",
+            queue = queue.name.as_str(),
+            reason = reason.as_str(),
+            asked,
+            claimed = tracing::field::Empty,
+        );
+        let route = queue.route;
+        let looking = async move {
+            let before = Instant::now();
+            let within = queue.visibility_timeout.min(CLAIMED_WITHIN);
+            let mut refused = None;
+            let result = connection
+                .run(within, async |it| match claim(it, &queue, ask).await {
+                    Ok(batch) => Ok(Some(batch)),
+                    Err(Failure::Sqlx(error)) => Err(error),
+                    Err(failure) => {
+                        refused = Some(failure);
+                        Ok(None)
+                    }
+                })
+                .await;
+            let result = match (result, refused) {
+                (_, Some(failure)) => Err(failure),
+                (Ok(Some(batch)), None) => {
+                    tracing::Span::current().record("claimed", batch.messages.len());
+                    Ok(batch)
+                }
+                (Ok(None), None) => Err(Failure::unexpected("a claim without an answer")),
+                (Err(error), None) => Err(Failure::Sqlx(error)),
+            };
+            Looked {
+                id,
+                route,
+                connection,
+                asked,
+                before,
+                result,
+            }
+        };
+        self.looking.push(Box::pin(looking.instrument(span)));
+    }
+
+    fn looked(&mut self, looked: Looked) {
+        let Looked {
+            id,
+            route,
+            connection,
+            asked,
+            before,
+            result,
+        } = looked;
+        self.idle.push(connection);
+        self.free(route, asked);
+        let now = Instant::now();
+        match result {
+            Ok(batch) => {
+                self.outage.over();
+                self.claimed(id, batch, asked, before, now);
+            }
+            Err(failure) => self.not_claimed(id, failure, now),
+        }
+    }
+
+    fn claimed(&mut self, id: QueueId, batch: Batch, asked: usize, before: Instant, now: Instant) {
+        let counters = &self.engine.counters;
+        let Some(consumed) = self.queues.get_mut(&id) else {
+            // It was dropped or renamed meanwhile; its messages come back by themselves.
+            return;
+        };
+        let queue = Arc::clone(&consumed.queue);
+        let messages = batch.messages.len();
+        counters.claimed.add(messages as u64);
+        if messages == 0 {
+            counters.empty_claims.add(1);
+        } else {
+            self.is_stale = true;
+        }
+        let is_full = match queue.order {
+            Order::Unordered => messages >= asked,
+            Order::FifoGroups => messages > 0,
+        };
+        let mut again = is_full.then_some(Reason::FullBatch);
+        if batch.is_cut && messages == 0 && consumed.window < WIDEST_WINDOW {
+            consumed.window *= 4;
+            again = Some(Reason::FullBatch);
+        } else if messages > 0 {
+            consumed.window = WINDOW.max(consumed.window / 2);
+        }
+        self.schedule.looked(id, now, batch.due, again);
+        let waiting: Vec<(i64, Waiting)> = batch
+            .messages
+            .into_iter()
+            .map(|it| self.waiting(&queue, it, now))
+            .collect();
+        let ends = before + queue.visibility_timeout;
+        let claims = waiting.iter().map(|(_, it)| Arc::clone(&it.claimed));
+        self.engine.held.insert(claims, ends);
+        self.engine.counters.in_flight(self.engine.held.len());
+        match queue.order {
+            Order::Unordered => {
+                for (group, waiting) in waiting {
+                    self.start(group, waiting);
+                }
+            }
+            Order::FifoGroups => {
+                let mut heads = Vec::new();
+                for (group, waiting) in waiting {
+                    if !heads.contains(&group) {
+                        heads.push(group);
+                    }
+                    self.groups
+                        .entry((id, group))
+                        .or_default()
+                        .push_back(waiting);
+                }
+                for head in heads {
+                    self.next_of_group(id, head);
+                }
+            }
+        }
+    }
+
+    fn waiting(&mut self, queue: &Arc<Queue>, visible: Visible, since: Instant) -> (i64, Waiting) {
+        let Visible {
+            message,
+            waited,
+            group,
+        } = visible;
+        self.serial += 1;
+        let key = Key {
+            queue: queue.id,
+            msg_id: message.msg_id,
+            read_count: message.read_count,
+            serial: self.serial,
+        };
+        let claimed = Arc::new(Claimed::new(Arc::clone(queue), key));
+        let waiting = Waiting {
+            message,
+            claimed,
+            waited,
+            since,
+        };
+        (group, waiting)
+    }
+
+    fn not_claimed(&mut self, id: QueueId, failure: Failure, now: Instant) {
+        let Some(consumed) = self.queues.get(&id) else {
+            return;
+        };
+        let call = Call::new("claim", &[]).on(&Ok(consumed.queue.name.clone()));
+        let error = explained(&call, failure);
+        let queue = consumed.queue.name.as_str();
+        let cause = &error as &dyn std::error::Error;
+        match error.kind() {
+            ErrorKind::QueueNotFound => {
+                tracing::warn!(queue, cause, "a queue is gone");
+                self.leave(id);
+                self.wants_refresh = true;
+            }
+            ErrorKind::Connection | ErrorKind::Overloaded => {
+                tracing::warn!(queue, cause, "the consumer has no connection");
+                let until = self.outage.failed(now, fastrand::f64());
+                self.schedule.failed(id, until);
+            }
+            _ => {
+                tracing::error!(queue, cause, "messages could not be claimed");
+                self.schedule.failed(id, now + Duration::from_secs(1));
+            }
+        }
+    }
+
+    /// Gives the message to its handler, or moves it where it was tried often enough.
+    fn start(&mut self, group: i64, waiting: Waiting) {
+        let Waiting {
+            message,
+            claimed,
+            waited,
+            since,
+        } = waiting;
+        let key = claimed.key;
+        let most = claimed.queue.retry.max_attempts();
+        if key.read_count > most {
+            let error = format!(
+                "none of {most} attempts had a result: the process ended, or lost its lease"
+            );
+            let reason = DeadReason::Attempts;
+            self.settle(claimed, End::Dead { reason, error });
+            return;
+        }
+        let route = &mut self.routes[claimed.queue.route];
+        route.in_use += 1;
+        self.in_use += 1;
+        self.engine.counters.started(waited + since.elapsed());
+        let engine = &self.engine;
+        let claim = Claim::new(
+            Arc::clone(&claimed),
+            engine.client.clone(),
+            Arc::clone(&engine.held),
+        );
+        let span = tracing::info_span!(
+            "pgmq_notify_consumer.handle",
+            queue = claimed.queue.name.as_str(),
+            msg_id = key.msg_id,
+            attempt = key.read_count,
+        );
+        let handling = route.handler.handle(message, claim);
+        let handling = async move {
+            Ended {
+                claimed,
+                group,
+                outcome: handling.await,
+            }
+        };
+        self.running.spawn(handling.instrument(span));
+    }
+
+    fn ended(&mut self, ended: Ended) {
+        let Ended {
+            claimed,
+            group,
+            outcome,
+        } = ended;
+        let id = claimed.key.queue;
+        self.free(claimed.queue.route, 1);
+        let may_go_on = self.conclude(&claimed, outcome);
+        if claimed.queue.order == Order::FifoGroups {
+            if may_go_on {
+                self.next_of_group(id, group);
+            } else {
+                self.give_back_group(id, group);
+            }
+        }
+    }
+
+    /// Settles a message by its outcome; whether the next one of its group may begin.
+    fn conclude(&mut self, claimed: &Arc<Claimed>, outcome: Outcome) -> bool {
+        let key = claimed.key;
+        let counters = &self.engine.counters;
+        if claimed.is_released() {
+            counters.released.add(1);
+            self.engine.held.remove(key);
+            counters.in_flight(self.engine.held.len());
+            return false;
+        }
+        let (decision, error) = match outcome {
+            Outcome::Done if claimed.is_finished() => {
+                counters.done.add(1);
+                self.engine.held.remove(key);
+                counters.in_flight(self.engine.held.len());
+                return true;
+            }
+            Outcome::Done => {
+                return self.settle(Arc::clone(claimed), End::Acknowledge);
+            }
+            Outcome::Undecodable(error) => {
+                counters.undecodable.add(1);
+                let error = kept(&format!("the body does not decode: {error}"));
+                let reason = DeadReason::Undecodable;
+                return self.settle(Arc::clone(claimed), End::Dead { reason, error });
+            }
+            Outcome::Panicked(text) => {
+                counters.panicked.add(1);
+                (Decision::Policy, kept(&text))
+            }
+            Outcome::Failed(failed) => (failed.decision, described(&*failed.error)),
+        };
+        let policy = &claimed.queue.retry;
+        let end = if decision == Decision::Dead {
+            let reason = DeadReason::Fatal;
+            End::Dead { reason, error }
+        } else if key.read_count >= policy.max_attempts() {
+            let reason = DeadReason::Attempts;
+            End::Dead { reason, error }
+        } else {
+            let delay = match decision {
+                Decision::After(delay) => delay,
+                _ => policy.delay(key.read_count, fastrand::f64()),
+            };
+            tracing::warn!(
+                queue = claimed.queue.name.as_str(),
+                msg_id = key.msg_id,
+                attempt = key.read_count,
+                delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                error,
+                "a handler failed"
+            );
+            self.schedule.due(key.queue, Instant::now() + delay);
+            End::Retry { delay, error }
+        };
+        let leaves = matches!(end, End::Dead { .. });
+        self.settle(Arc::clone(claimed), end) && leaves
+    }
+
+    /// False when the lease was lost: then it is not this process's to settle.
+    fn settle(&self, claimed: Arc<Claimed>, end: End) -> bool {
+        if !self.engine.held.holds(claimed.key) {
+            return false;
+        }
+        // There is room for all that may be held.
+        if let Err(error) = self.settling.try_send(Settlement::new(claimed, end)) {
+            tracing::error!(%error, "a message could not be settled");
+            self.engine.counted(|it| &it.unsettled);
+        }
+        true
+    }
+
+    fn next_of_group(&mut self, id: QueueId, group: i64) {
+        let next = self
+            .groups
+            .get_mut(&(id, group))
+            .and_then(VecDeque::pop_front);
+        let Some(next) = next else {
+            self.groups.remove(&(id, group));
+            return;
+        };
+        if !self.engine.held.holds(next.claimed.key) {
+            self.give_back_group(id, group);
+            return;
+        }
+        let is_spent = next.claimed.key.read_count > next.claimed.queue.retry.max_attempts();
+        self.start(group, next);
+        if is_spent {
+            self.next_of_group(id, group);
+        }
+    }
+
+    fn give_back_group(&mut self, id: QueueId, group: i64) {
+        for waiting in self.groups.remove(&(id, group)).into_iter().flatten() {
+            self.settle(waiting.claimed, End::GiveBack);
+        }
+    }
+
+    fn free(&mut self, route: usize, handlers: usize) {
+        self.in_use -= handlers;
+        self.routes[route].in_use -= handlers;
+    }
+
+    fn heard(&mut self, event: Option<PgmqNotifyEvent>) {
+        let Some(event) = event else {
+            // The listener's task is gone, with its runtime.
+            self.listener = None;
+            return;
+        };
+        match event {
+            PgmqNotifyEvent::MessageReady(event) => {
+                self.told(&event.queue_name, event.ready_at, event.visible_at);
+            }
+            PgmqNotifyEvent::MessageWithPayload(event) => {
+                self.told(&event.queue_name, event.ready_at, event.visible_at);
+            }
+            PgmqNotifyEvent::BatchReady(event) => {
+                self.told(&event.queue_name, event.ready_at, event.visible_at);
+            }
+            PgmqNotifyEvent::QueueCreated(event) => {
+                if self.may_take(&event.queue_name, &event.namespace) {
+                    self.wants_refresh = true;
+                }
+            }
+            PgmqNotifyEvent::QueueDropped(event) => {
+                if self.ids(&event.queue_name).next().is_some() {
+                    self.wants_refresh = true;
+                }
+            }
+            PgmqNotifyEvent::Resumed(_) => {
+                self.outage.over();
+                self.wants_refresh = true;
+                self.schedule.wake_all(Reason::Reconnected);
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, name: &QueueName, ready_at: SystemTime, visible_at: SystemTime) {
+        // Both by the server's clock.
+        let delay = visible_at.duration_since(ready_at).unwrap_or_default();
+        let ids: Vec<QueueId> = self.ids(name).collect();
+        for id in ids {
+            if delay.is_zero() {
+                self.schedule.wake(id, Reason::Event);
+            } else if let Some(at) = Instant::now().checked_add(delay) {
+                self.schedule.due(id, at);
+            }
+        }
+    }
+
+    fn ids(&self, name: &QueueName) -> impl Iterator<Item = QueueId> {
+        let ids = self.by_name.get(&name.as_str().to_lowercase());
+        ids.into_iter().flatten().copied()
+    }
+
+    fn may_take(&self, name: &QueueName, namespace: &Namespace) -> bool {
+        self.routes
+            .iter()
+            .any(|route| matches(&route.source, name, Some(namespace)))
+    }
+
+    fn refresh(&mut self) {
+        let client = self.engine.client.clone();
+        let with_namespaces = self.listener.is_some();
+        self.refreshing = Some(Box::pin(async move {
+            let mut connection = client.pool().acquire().await?;
+            Ok(find(&mut connection, with_namespaces).await?)
+        }));
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Pause(name, answer) => {
+                let ids: Vec<QueueId> = self.ids(&name).collect();
+                let paused = ids.into_iter().filter(|id| self.schedule.pause(*id));
+                let _ = answer.send(paused.count() > 0);
+            }
+            Command::Resume(name, answer) => {
+                let ids: Vec<QueueId> = self.ids(&name).collect();
+                let resumed = ids.into_iter().filter(|id| self.schedule.resume(*id));
+                let _ = answer.send(resumed.count() > 0);
+            }
+            Command::Shutdown(_) => {}
+        }
+    }
+
+    /// All was looked at since the last message was handled, and nothing was found.
+    fn is_drained(&mut self, until: Instant) -> bool {
+        let is_idle = self.looking.is_empty()
+            && self.running.is_empty()
+            && self.engine.held.len() == 0
+            && self.schedule.is_quiet(until);
+        if is_idle && self.is_stale {
+            self.is_stale = false;
+            self.schedule.wake_all(Reason::Settled);
+            self.look();
+            return false;
+        }
+        is_idle
+    }
+
+    /// Claims nothing more, gives back what has not begun, lets the handlers finish until `deadline`,
+    /// and ends the others.
+    pub(crate) async fn stop(mut self, deadline: Instant) -> usize {
+        self.settled.close();
+        // What is in the middle of being claimed is claimed.
+        while let Ok(Some(looked)) = timeout_at(deadline, self.looking.next()).await {
+            if let Ok(batch) = looked.result
+                && let Some(consumed) = self.queues.get(&looked.id)
+            {
+                let queue = Arc::clone(&consumed.queue);
+                self.engine
+                    .counters
+                    .claimed
+                    .add(batch.messages.len() as u64);
+                let now = Instant::now();
+                for visible in batch.messages {
+                    let (_, waiting) = self.waiting(&queue, visible, now);
+                    let ends = looked.before + queue.visibility_timeout;
+                    self.engine
+                        .held
+                        .insert([Arc::clone(&waiting.claimed)], ends);
+                    self.settle(waiting.claimed, End::GiveBack);
+                }
+            }
+            looked.connection.close().await;
+        }
+        let groups: Vec<(QueueId, i64)> = self.groups.keys().copied().collect();
+        for (id, group) in groups {
+            self.give_back_group(id, group);
+        }
+        while let Ok(Some(ended)) = timeout_at(deadline, self.running.join_next()).await {
+            if let Ok(ended) = ended {
+                self.conclude(&ended.claimed, ended.outcome);
+            }
+        }
+        let aborted = self.running.len();
+        self.running.shutdown().await;
+        for claimed in self.engine.held.snapshot() {
+            if claimed.is_open() {
+                self.settle(claimed, End::Return);
+            }
+        }
+        if let Some(mut listener) = self.listener.take() {
+            listener.disconnect().await;
+        }
+        for connection in self.idle.drain(..) {
+            connection.close().await;
+        }
+        aborted
+    }
+}
+
+fn takes(source: &Source, found: &Found) -> bool {
+    matches(source, &found.name, found.namespace.as_ref())
+}
+
+fn matches(source: &Source, name: &QueueName, namespace: Option<&Namespace>) -> bool {
+    match &source.queues {
+        Queues::Named(names) => names.iter().any(|it| *name == it.as_str()),
+        Queues::Namespace(wanted) => {
+            namespace.is_some_and(|it| it.as_str() == wanted)
+                && !source.dead_letters.is_one(name.as_str())
+        }
+    }
+}
+
+fn explained(call: &Call, failure: Failure) -> ClientError {
+    match failure {
+        Failure::Client(error) => error,
+        Failure::Sqlx(error) => explain(call, error),
+    }
+}

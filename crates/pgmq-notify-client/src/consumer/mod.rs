@@ -1,0 +1,192 @@
+mod builder;
+mod changes;
+mod claim;
+mod claiming;
+mod connection;
+mod dead_letter;
+mod dispatcher;
+mod engine;
+mod error;
+mod handler;
+mod held;
+mod keeper;
+mod outage;
+mod queue;
+mod retry;
+mod schedule;
+mod settler;
+mod source;
+mod stats;
+mod supervise;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub use builder::ConsumerBuilder;
+pub use claim::Claim;
+pub use connection::Durability;
+pub use dead_letter::DeadLetter;
+pub(crate) use dead_letter::{DEAD_LETTER, OTHER_HEADERS};
+pub use error::{ConsumerError, ConsumerErrorKind};
+pub use handler::HandlerError;
+pub use retry::RetryPolicy;
+pub use source::{Acknowledgement, Order, Source};
+pub use stats::{ConsumerStats, WakeUps};
+pub use supervise::ShutdownReport;
+
+use crate::PgmqNotifyClient;
+use crate::client::queue_name;
+use dispatcher::{Command, Deadline};
+use engine::Engine;
+use supervise::Tasks;
+
+/// Turns wake-ups into processed messages: at least once, and with no polling while there are none.
+///
+/// ```no_run
+/// use pgmq_notify_client::{Claim, Consumer, HandlerError, Message, PgmqNotifyClient};
+/// use pgmq_notify_client::PgmqNotifyConfig;
+///
+/// async fn ship(order: Message<u64>, _claim: Claim) -> Result<(), HandlerError> {
+///     println!("order {} is on its way", order.body);
+///     Ok(())
+/// }
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = PgmqNotifyClient::new("postgres://localhost/shop", PgmqNotifyConfig::new()).await?;
+/// let consumer = Consumer::builder(client)
+///     .concurrency(32)
+///     .queue("orders_queue", ship)
+///     .start()
+///     .await?;
+/// # let interrupted = std::future::pending::<()>();
+/// consumer.run_until(interrupted).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Delivery
+///
+/// **Lost.** Nothing. A message leaves its queue when its handler has succeeded and that was
+/// acknowledged, or when it moves to the dead-letter queue; both in one statement.
+///
+/// **Repeated.** A message whose handler ran to its end is handled again when its acknowledgement did
+/// not get through: the process or the server died first, or its lease was lost. The effect of a
+/// handler that uses [`Claim::finish`] is there once.
+///
+/// **Reordered.** Messages are started oldest first and handled at the same time, so they end in any
+/// order; with [`Order::FifoGroups`] those of a group one after the other, in their order.
+///
+/// **Late.** A message is started as soon as its event arrives, or its time has come, and a handler is
+/// free. Where neither was noticed, the safety poll finds it.
+///
+/// Dropping a consumer ends its handlers in the middle; their messages come back when their
+/// visibility timeout ends. [`shutdown`](Self::shutdown) does better.
+pub struct Consumer {
+    engine: Arc<Engine>,
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<ShutdownReport>,
+    deadline: Duration,
+}
+
+impl Consumer {
+    /// A consumer of the database of `client`.
+    pub fn builder(client: PgmqNotifyClient) -> ConsumerBuilder {
+        ConsumerBuilder::new(client)
+    }
+
+    fn spawn(tasks: Tasks, commands: mpsc::Sender<Command>, deadline: Duration) -> Self {
+        Self {
+            engine: Arc::clone(&tasks.engine),
+            commands,
+            task: tokio::spawn(tasks.run()),
+            deadline,
+        }
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> ConsumerStats {
+        self.engine.stats()
+    }
+
+    /// Begins no more messages of `queue` until [`resume`](Self::resume). Those that have begun go on.
+    ///
+    /// # Errors
+    ///
+    /// When it is no queue of this consumer.
+    pub async fn pause(&self, queue: impl AsRef<str>) -> Result<(), ConsumerError> {
+        self.command(queue, Command::Pause).await
+    }
+
+    /// Goes on after [`pause`](Self::pause).
+    ///
+    /// # Errors
+    ///
+    /// When it is no queue of this consumer.
+    pub async fn resume(&self, queue: impl AsRef<str>) -> Result<(), ConsumerError> {
+        self.command(queue, Command::Resume).await
+    }
+
+    async fn command(
+        &self,
+        queue: impl AsRef<str>,
+        command: impl FnOnce(pgmq_notify_core::QueueName, oneshot::Sender<bool>) -> Command,
+    ) -> Result<(), ConsumerError> {
+        let name = queue_name(&queue)?;
+        let (answer, answered) = oneshot::channel();
+        let stopped = || ConsumerError::new(ConsumerErrorKind::Stopped, "the consumer has stopped");
+        let sent = self.commands.send(command(name, answer)).await;
+        sent.map_err(|_| stopped())?;
+        if answered.await.map_err(|_| stopped())? {
+            Ok(())
+        } else {
+            Err(ConsumerError::argument(format!(
+                "{:?} is no queue of this consumer",
+                queue.as_ref()
+            )))
+        }
+    }
+
+    /// Works until `signal` is ready, and shuts down.
+    pub async fn run_until(self, signal: impl Future<Output = ()>) -> ShutdownReport {
+        signal.await;
+        self.shutdown().await
+    }
+
+    /// Claims nothing more, gives back at once what has not begun, lets handlers finish, acknowledges
+    /// what they did, and ends those that still run shortly before the
+    /// [deadline](ConsumerBuilder::shutdown_deadline); their messages are visible at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it is as if the consumer had been dropped.
+    pub async fn shutdown(mut self) -> ShutdownReport {
+        let now = Instant::now();
+        // Time to acknowledge what the handlers did in the last moment.
+        let rest = (self.deadline / 4).min(Duration::from_secs(1));
+        let deadline = Deadline {
+            handlers: now + self.deadline.saturating_sub(rest),
+            all: now + self.deadline,
+        };
+        let _ = self.commands.send(Command::Shutdown(deadline)).await;
+        (&mut self.task).await.unwrap_or_default()
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

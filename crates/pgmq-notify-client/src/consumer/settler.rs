@@ -1,0 +1,459 @@
+//! Carries out what became of messages: acknowledges, gives back, moves dead letters.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::changes::{Change, Item, Piece, run};
+use super::claim::Claimed;
+use super::connection::OwnConnection;
+use super::dead_letter;
+use super::engine::Engine;
+use super::queue::QueueId;
+use crate::call::Call;
+use crate::failure::explain;
+use crate::{ClientError, ErrorKind};
+
+/// So many in one statement at most.
+const MOST: usize = 1_000;
+/// For so long the first one waits for others. While a statement runs they gather anyway.
+const LINGER: Duration = Duration::from_millis(2);
+/// A statement that takes longer is given up, and tried again.
+const WITHIN: Duration = Duration::from_secs(30);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What is to become of a message.
+#[derive(Debug)]
+pub(crate) enum End {
+    Acknowledge,
+    Retry {
+        delay: Duration,
+        error: String,
+    },
+    Dead {
+        reason: DeadReason,
+        error: String,
+    },
+    /// Never started.
+    GiveBack,
+    /// Started, and ended by the shutdown.
+    Return,
+}
+
+/// Why a message became a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeadReason {
+    Attempts,
+    Fatal,
+    Undecodable,
+}
+
+impl DeadReason {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Fatal => "fatal",
+            Self::Undecodable => "undecodable",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) claimed: Arc<Claimed>,
+    pub(crate) end: End,
+    /// A statement for it has got no answer: that it is not found then may be its own doing.
+    is_uncertain: bool,
+}
+
+impl Settlement {
+    pub(crate) fn new(claimed: Arc<Claimed>, end: End) -> Self {
+        match end {
+            End::Acknowledge | End::Dead { .. } => claimed.leaves(),
+            End::Retry { .. } | End::GiveBack | End::Return => claimed.stays(),
+        }
+        Self {
+            claimed,
+            end,
+            is_uncertain: false,
+        }
+    }
+
+    fn change(&self) -> Option<Change> {
+        Some(match &self.end {
+            End::Acknowledge => Change::of(self.claimed.queue.acknowledgement),
+            End::Retry { .. } => Change::Retry,
+            End::GiveBack => Change::Release,
+            End::Return => Change::Return,
+            End::Dead { .. } => return None,
+        })
+    }
+
+    fn item(&self) -> Item {
+        let item = Item::new(self.claimed.key);
+        match &self.end {
+            End::Retry { delay, error } => Item {
+                delay: *delay,
+                error: Some(error.clone()),
+                ..item
+            },
+            _ => item,
+        }
+    }
+}
+
+/// Those of a queue that could not be settled, until the time to try again.
+struct Postponed {
+    until: Instant,
+    pause: Duration,
+    settlements: Vec<Settlement>,
+}
+
+pub(crate) struct Settler {
+    engine: Arc<Engine>,
+    connection: OwnConnection,
+    inbox: mpsc::Receiver<Settlement>,
+    /// The queues in which something was settled.
+    told: mpsc::Sender<QueueId>,
+    postponed: HashMap<QueueId, Postponed>,
+}
+
+impl Settler {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        connection: OwnConnection,
+        inbox: mpsc::Receiver<Settlement>,
+        told: mpsc::Sender<QueueId>,
+    ) -> Self {
+        Self {
+            engine,
+            connection,
+            inbox,
+            told,
+            postponed: HashMap::new(),
+        }
+    }
+
+    /// Until the inbox is closed and all is settled.
+    pub(crate) async fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            if !self.gather(&mut batch).await {
+                break;
+            }
+            let now = Instant::now();
+            let mut now_or_later: Vec<Settlement> = Vec::new();
+            for settlement in batch.drain(..) {
+                match self.postponed.get_mut(&settlement.claimed.key.queue) {
+                    Some(postponed) => postponed.settlements.push(settlement),
+                    None => now_or_later.push(settlement),
+                }
+            }
+            self.settle(now_or_later, SHORTEST_PAUSE).await;
+            let is_closed = self.inbox.is_closed() && self.inbox.is_empty();
+            let due: Vec<QueueId> = self
+                .postponed
+                .iter()
+                .filter(|(_, it)| it.until <= now)
+                .map(|(id, _)| *id)
+                .collect();
+            for id in due {
+                if let Some(postponed) = self.postponed.remove(&id) {
+                    let pause = (postponed.pause * 2).min(LONGEST_PAUSE);
+                    self.settle(postponed.settlements, pause).await;
+                }
+            }
+            if is_closed && self.postponed.is_empty() {
+                break;
+            }
+        }
+        self.connection.close().await;
+    }
+
+    /// False when there is nothing more to come and nothing left.
+    async fn gather(&mut self, batch: &mut Vec<Settlement>) -> bool {
+        let next = self.postponed.values().map(|it| it.until).min();
+        let received = match next {
+            None => self.inbox.recv_many(batch, MOST).await,
+            Some(until) => {
+                if self.inbox.is_closed() && self.inbox.is_empty() {
+                    sleep_until(until).await;
+                    return true;
+                }
+                match timeout_at(until, self.inbox.recv_many(batch, MOST)).await {
+                    Ok(received) => received,
+                    Err(_) => return true,
+                }
+            }
+        };
+        if received == 0 {
+            return next.is_some();
+        }
+        // A group waits for it.
+        let is_urgent = |it: &Settlement| it.claimed.queue.order == super::Order::FifoGroups;
+        let until = Instant::now() + LINGER;
+        while batch.len() < MOST && !self.inbox.is_closed() && !batch.iter().any(is_urgent) {
+            let room = MOST - batch.len();
+            match timeout_at(until, self.inbox.recv_many(batch, room)).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+        true
+    }
+
+    async fn settle(&mut self, settlements: Vec<Settlement>, pause: Duration) {
+        let mut changed: BTreeMap<(QueueId, Change), Vec<Settlement>> = BTreeMap::new();
+        let mut dead = Vec::new();
+        for settlement in settlements {
+            match settlement.change() {
+                Some(change) => changed
+                    .entry((settlement.claimed.key.queue, change))
+                    .or_default()
+                    .push(settlement),
+                None => dead.push(settlement),
+            }
+        }
+        let mut parts: Vec<(Piece, Vec<Settlement>)> = changed
+            .into_iter()
+            .map(|((_, change), settlements)| (piece(change, &settlements), settlements))
+            .collect();
+        let pieces: Vec<Piece> = parts.iter().map(|(piece, _)| piece.clone()).collect();
+        if pieces.is_empty() {
+        } else {
+            let result = self
+                .connection
+                .run(WITHIN, async |it| run(it, &pieces).await)
+                .await;
+            match result {
+                Ok(found) => {
+                    for ((piece, settlements), found) in parts.drain(..).zip(found) {
+                        self.settled(piece.change, settlements, &found).await;
+                    }
+                }
+                // One of the queues is locked or dropped: the others must not suffer for it.
+                Err(error) if parts.len() > 1 && error.as_database_error().is_some() => {
+                    for (piece, settlements) in parts.drain(..) {
+                        let alone = std::slice::from_ref(&piece);
+                        let result = self
+                            .connection
+                            .run(WITHIN, async |it| run(it, alone).await)
+                            .await;
+                        match result {
+                            Ok(found) => {
+                                let found = found.into_iter().next().unwrap_or_default();
+                                self.settled(piece.change, settlements, &found).await;
+                            }
+                            Err(error) => self.failed(settlements, error, pause),
+                        }
+                    }
+                }
+                Err(error) => {
+                    let all = parts.drain(..).flat_map(|(_, it)| it).collect();
+                    self.failed(all, error, pause);
+                }
+            }
+        }
+        for settlement in dead {
+            self.bury(settlement, pause).await;
+        }
+    }
+
+    async fn settled(
+        &mut self,
+        change: Change,
+        settlements: Vec<Settlement>,
+        found: &HashSet<i64>,
+    ) {
+        let counters = &self.engine.counters;
+        let mut settled = 0;
+        let mut lost = 0;
+        let queue = settlements.first().map(|it| it.claimed.key.queue);
+        for settlement in &settlements {
+            let key = settlement.claimed.key;
+            if found.contains(&key.msg_id) || settlement.is_uncertain {
+                settled += 1;
+            } else {
+                lost += 1;
+                rejected(settlement);
+            }
+            self.engine.held.remove(key);
+        }
+        counters.lost.add(lost);
+        match change {
+            Change::Delete | Change::Archive => counters.done.add(settled),
+            Change::Retry => counters.retried.add(settled),
+            Change::Release | Change::Return => counters.released.add(settled),
+            Change::Extend => {}
+        }
+        counters.in_flight(self.engine.held.len());
+        if let Some(queue) = queue {
+            let _ = self.told.send(queue).await;
+        }
+    }
+
+    /// Tries again later where that may help, and otherwise leaves the messages to their visibility
+    /// timeout.
+    fn failed(&mut self, settlements: Vec<Settlement>, error: sqlx::Error, pause: Duration) {
+        let Some(first) = settlements.first() else {
+            return;
+        };
+        let queue = &first.claimed.queue;
+        let error = explain(&Call::new("settle", &[]).on(&Ok(queue.name.clone())), error);
+        let messages = settlements.len();
+        let cause = &error as &dyn std::error::Error;
+        if !error.is_transient() {
+            tracing::error!(
+                messages,
+                cause,
+                "messages were not settled, and will come back"
+            );
+            self.abandon(&settlements);
+            return;
+        }
+        tracing::warn!(messages, cause, "messages are not settled yet");
+        let is_uncertain = error.kind() == ErrorKind::Connection;
+        let until = Instant::now() + pause;
+        for mut settlement in settlements {
+            // Given back twice, it would take a read from somebody else's count.
+            if is_uncertain && matches!(settlement.end, End::GiveBack) {
+                self.abandon(&[settlement]);
+                continue;
+            }
+            settlement.is_uncertain |= is_uncertain;
+            self.postponed
+                .entry(settlement.claimed.key.queue)
+                .or_insert_with(|| Postponed {
+                    until,
+                    pause,
+                    settlements: Vec::new(),
+                })
+                .settlements
+                .push(settlement);
+        }
+    }
+
+    fn abandon(&self, settlements: &[Settlement]) {
+        for settlement in settlements {
+            self.engine.held.remove(settlement.claimed.key);
+        }
+        self.engine.counters.unsettled.add(settlements.len() as u64);
+    }
+
+    async fn bury(&mut self, settlement: Settlement, pause: Duration) {
+        let End::Dead { reason, error } = &settlement.end else {
+            return;
+        };
+        let claimed = Arc::clone(&settlement.claimed);
+        let letter = dead_letter::Letter {
+            queue: &claimed.queue,
+            key: claimed.key,
+            reason: *reason,
+            error,
+            sender: self.engine.client.sender(),
+        };
+        let buried = self
+            .connection
+            .run(WITHIN, async |it| dead_letter::bury(it, &letter).await)
+            .await;
+        let buried = match buried {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
+                match self.create_queue(&claimed.queue.dead_letters).await {
+                    Ok(()) => {
+                        self.connection
+                            .run(WITHIN, async |it| dead_letter::bury(it, &letter).await)
+                            .await
+                    }
+                    Err(error) => return self.not_buried(settlement, &error, pause),
+                }
+            }
+            other => other,
+        };
+        match buried {
+            Ok(found) => {
+                let queue = claimed.queue.name.as_str();
+                let dead_letters = claimed.queue.dead_letters.as_str();
+                let msg_id = claimed.key.msg_id;
+                self.engine.held.remove(claimed.key);
+                if found || settlement.is_uncertain {
+                    self.engine.counted(|it| &it.dead);
+                    let reason = reason.as_str();
+                    tracing::error!(queue, msg_id, dead_letters, reason, error, "a dead letter");
+                } else {
+                    self.engine.counted(|it| &it.lost);
+                    rejected(&settlement);
+                }
+                self.engine.counters.in_flight(self.engine.held.len());
+                let _ = self.told.send(claimed.key.queue).await;
+            }
+            Err(error) => {
+                let call = Call::new("move a dead letter", &[]).on(&Ok(claimed.queue.name.clone()));
+                let error = explain(&call, error);
+                self.not_buried(settlement, &error, pause);
+            }
+        }
+    }
+
+    /// The message stays in its queue: it is tried again, whatever that takes.
+    fn not_buried(&mut self, mut settlement: Settlement, error: &ClientError, pause: Duration) {
+        let queue = &settlement.claimed.queue;
+        tracing::error!(
+            queue = queue.name.as_str(),
+            msg_id = settlement.claimed.key.msg_id,
+            dead_letters = queue.dead_letters.as_str(),
+            cause = error as &dyn std::error::Error,
+            "a dead letter could not be moved, its message stays"
+        );
+        settlement.is_uncertain |= error.kind() == ErrorKind::Connection;
+        if !error.is_transient() {
+            let delay = queue
+                .retry
+                .delay(settlement.claimed.key.read_count, fastrand::f64());
+            let text = match &settlement.end {
+                End::Dead { error, .. } => error.clone(),
+                _ => String::new(),
+            };
+            let claimed = Arc::clone(&settlement.claimed);
+            let is_uncertain = settlement.is_uncertain;
+            settlement = Settlement::new(claimed, End::Retry { delay, error: text });
+            settlement.is_uncertain = is_uncertain;
+        }
+        let until = Instant::now() + pause;
+        self.postponed
+            .entry(settlement.claimed.key.queue)
+            .or_insert_with(|| Postponed {
+                until,
+                pause,
+                settlements: Vec::new(),
+            })
+            .settlements
+            .push(settlement);
+    }
+
+    /// Where that is what was missing.
+    async fn create_queue(&mut self, name: &str) -> Result<(), ClientError> {
+        let client = self.engine.client.clone();
+        client.create_queue(name).await
+    }
+}
+
+fn piece(change: Change, settlements: &[Settlement]) -> Piece {
+    let queue = Arc::clone(&settlements[0].claimed.queue);
+    Piece {
+        queue,
+        change,
+        items: settlements.iter().map(Settlement::item).collect(),
+    }
+}
+
+fn rejected(settlement: &Settlement) {
+    tracing::warn!(
+        queue = settlement.claimed.queue.name.as_str(),
+        msg_id = settlement.claimed.key.msg_id,
+        "a message was not settled: it was claimed again, or is gone"
+    );
+}

@@ -1,0 +1,45 @@
+//! The consumer, on a real server with the generated SQL.
+
+mod handling;
+
+use std::time::Duration;
+
+use pgmq_notify_client::{Claim, Consumer, ConsumerStats, PgmqNotifyClient, PgmqNotifyConfig};
+use pgmq_notify_tests::{TestDatabase, eventually};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A database with PGMQ and the migration, and a client of it.
+async fn migrated() -> (TestDatabase, PgmqNotifyClient) {
+    let config = PgmqNotifyConfig::new();
+    let database = TestDatabase::migrated(&config).await;
+    let client = client_of(&database, config);
+    (database, client)
+}
+
+fn client_of(database: &TestDatabase, config: PgmqNotifyConfig) -> PgmqNotifyClient {
+    PgmqNotifyClient::with_pool(database.pool().clone(), config)
+        .expect("the configuration is valid")
+}
+
+/// How many messages are in the table of a queue, visible or not.
+async fn waiting(client: &PgmqNotifyClient, queue: &str) -> u64 {
+    client
+        .metrics(queue)
+        .await
+        .expect("the queue is there")
+        .length
+}
+
+/// Waits until the numbers of a consumer are as wanted.
+#[track_caller]
+fn until<'a>(
+    consumer: &'a Consumer,
+    wanted: impl Fn(&ConsumerStats) -> bool + Send + 'a,
+) -> impl Future<Output = ()> + 'a {
+    eventually(SOON, move || {
+        let stats = consumer.stats();
+        let is_so = wanted(&stats);
+        async move { if is_so { Ok(()) } else { Err(stats) } }
+    })
+}
