@@ -1,6 +1,11 @@
 //! The consumer, on a real server with the generated SQL.
 
+mod draining;
+mod due;
+mod fifo;
 mod handling;
+mod namespaces;
+mod poison;
 
 use std::time::Duration;
 

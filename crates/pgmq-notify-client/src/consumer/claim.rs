@@ -1,6 +1,6 @@
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pgmq_notify_core::QueueName;
@@ -22,6 +22,8 @@ pub(crate) struct Claimed {
     pub(crate) key: Key,
     pub(crate) lost: CancellationToken,
     state: AtomicU8,
+    /// When it is visible again, after its handler gave it back.
+    released_until: OnceLock<Instant>,
 }
 
 const OPEN: u8 = 0;
@@ -41,6 +43,7 @@ impl Claimed {
             key,
             lost: token(),
             state: AtomicU8::new(OPEN),
+            released_until: OnceLock::new(),
         }
     }
 
@@ -51,6 +54,10 @@ impl Claimed {
 
     pub(crate) fn is_released(&self) -> bool {
         self.state.load(Ordering::Acquire) == RELEASED
+    }
+
+    pub(crate) fn released_until(&self) -> Option<Instant> {
+        self.released_until.get().copied()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -201,7 +208,9 @@ impl Claim {
             ..self.item()
         };
         let result = self.on_pool(client, &call, Change::Release, item).await;
-        if result.is_err() {
+        if result.is_ok() {
+            let _ = claimed.released_until.set(Instant::now() + delay);
+        } else {
             claimed.state.store(OPEN, Ordering::Release);
         }
         result

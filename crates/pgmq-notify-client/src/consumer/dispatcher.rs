@@ -25,7 +25,7 @@ use super::held::Key;
 use super::outage::Outage;
 use super::queue::{Found, Queue, QueueId, find};
 use super::schedule::{Reason, Schedule};
-use super::settler::{DeadReason, End, Settlement};
+use super::settler::{DeadReason, End, Settled, Settlement};
 use super::source::{Queues, Source};
 use crate::call::Call;
 use crate::failure::{Failure, explain};
@@ -120,7 +120,7 @@ enum Happening {
     Looked(Looked),
     Ended(Ended),
     Event(Option<PgmqNotifyEvent>),
-    Settled(QueueId),
+    Settled(Settled),
     Refreshed(Result<Vec<Found>, Failure>),
     Timer,
 }
@@ -143,7 +143,7 @@ pub(crate) struct Dispatcher {
     /// The messages of a group behind the one that is handled.
     groups: HashMap<(QueueId, i64), VecDeque<Waiting>>,
     settling: mpsc::Sender<Settlement>,
-    settled: mpsc::Receiver<QueueId>,
+    settled: mpsc::Receiver<Settled>,
     commands: mpsc::Receiver<Command>,
     outage: Outage,
     next_id: QueueId,
@@ -162,7 +162,7 @@ pub(crate) struct Parts {
     pub(crate) listener: Option<PgmqNotifyListener>,
     pub(crate) connections: Vec<OwnConnection>,
     pub(crate) settling: mpsc::Sender<Settlement>,
-    pub(crate) settled: mpsc::Receiver<QueueId>,
+    pub(crate) settled: mpsc::Receiver<Settled>,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -283,10 +283,13 @@ impl Dispatcher {
                     }
                 }
                 Happening::Event(event) => self.heard(event),
-                Happening::Settled(id) => {
+                Happening::Settled(Settled { queue, due }) => {
+                    if let Some(due) = due {
+                        self.schedule.due(queue, due);
+                    }
                     let grouped = |it: &Consumed| it.queue.order == Order::FifoGroups;
-                    if self.queues.get(&id).is_some_and(grouped) {
-                        self.schedule.wake(id, Reason::Settled);
+                    if self.queues.get(&queue).is_some_and(grouped) {
+                        self.schedule.wake(queue, Reason::Settled);
                     }
                 }
                 Happening::Refreshed(Ok(found)) => self.consume(&found),
@@ -341,7 +344,7 @@ impl Dispatcher {
                     Happening::Event(None)
                 }
             },
-            Some(id) = self.settled.recv() => Happening::Settled(id),
+            Some(settled) = self.settled.recv() => Happening::Settled(settled),
             command = self.commands.recv() => Happening::Command(command),
             found = refreshed => {
                 self.refreshing = None;
@@ -635,6 +638,9 @@ impl Dispatcher {
         let key = claimed.key;
         let counters = &self.engine.counters;
         if claimed.is_released() {
+            if let Some(at) = claimed.released_until() {
+                self.schedule.due(key.queue, at);
+            }
             counters.released.add(1);
             self.engine.held.remove(key);
             counters.in_flight(self.engine.held.len());
@@ -682,7 +688,6 @@ impl Dispatcher {
                 error,
                 "a handler failed"
             );
-            self.schedule.due(key.queue, Instant::now() + delay);
             End::Retry { delay, error }
         };
         let leaves = matches!(end, End::Dead { .. });

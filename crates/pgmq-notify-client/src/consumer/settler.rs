@@ -44,6 +44,14 @@ pub(crate) enum End {
     Return,
 }
 
+/// That something was settled in a queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    pub(crate) queue: QueueId,
+    /// When a message of it is visible again.
+    pub(crate) due: Option<Instant>,
+}
+
 /// Why a message became a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeadReason {
@@ -117,8 +125,7 @@ pub(crate) struct Settler {
     engine: Arc<Engine>,
     connection: OwnConnection,
     inbox: mpsc::Receiver<Settlement>,
-    /// The queues in which something was settled.
-    told: mpsc::Sender<QueueId>,
+    told: mpsc::Sender<Settled>,
     postponed: HashMap<QueueId, Postponed>,
 }
 
@@ -127,7 +134,7 @@ impl Settler {
         engine: Arc<Engine>,
         connection: OwnConnection,
         inbox: mpsc::Receiver<Settlement>,
-        told: mpsc::Sender<QueueId>,
+        told: mpsc::Sender<Settled>,
     ) -> Self {
         Self {
             engine,
@@ -292,7 +299,14 @@ impl Settler {
         }
         counters.in_flight(self.engine.held.len());
         if let Some(queue) = queue {
-            let _ = self.told.send(queue).await;
+            // Later than the server's time by the way of the answer, and never earlier.
+            let now = Instant::now();
+            let again = settlements.iter().filter_map(|it| match it.end {
+                End::Retry { delay, .. } => now.checked_add(delay),
+                _ => None,
+            });
+            let due = again.min();
+            let _ = self.told.send(Settled { queue, due }).await;
         }
     }
 
@@ -388,7 +402,8 @@ impl Settler {
                     rejected(&settlement);
                 }
                 self.engine.counters.in_flight(self.engine.held.len());
-                let _ = self.told.send(claimed.key.queue).await;
+                let queue = claimed.key.queue;
+                let _ = self.told.send(Settled { queue, due: None }).await;
             }
             Err(error) => {
                 let call = Call::new("move a dead letter", &[]).on(&Ok(claimed.queue.name.clone()));
