@@ -200,6 +200,17 @@ impl Lane {
         Ok(())
     }
 
+    /// How many messages a claim brought.
+    fn each_claim(&self) -> String {
+        let stats: Vec<_> = self.consumers.iter().map(Consumer::stats).collect();
+        let claims: u64 = stats.iter().map(|it| it.claims).sum();
+        let claimed: u64 = stats.iter().map(|it| it.claimed).sum();
+        match claims {
+            0 => "100".to_owned(),
+            claims => format!("{:.1}", claimed as f64 / claims as f64),
+        }
+    }
+
     async fn consumers(&self, messages: u32) -> Result<(), Failure> {
         let done = || self.consumers.iter().map(|it| it.stats().done).sum::<u64>();
         let before = done();
@@ -266,6 +277,7 @@ fn write_table(report: &mut String, lanes: &[Lane]) -> Result<(), Failure> {
             format!("{:.0}", sample.min()),
             format!("{:.0}", sample.max()),
             format!("{:.0}", 1e6 / sample.median()),
+            lane.each_claim(),
             format!("{:.2}", ratio(sample, &samples[BARE])),
         ]);
     }

@@ -45,6 +45,7 @@ pub(crate) struct Route {
     pub(crate) handler: Arc<dyn Handle>,
     /// Messages, or groups, that hold a handler or are being claimed for one.
     in_use: usize,
+    pace: Pace,
 }
 
 impl Route {
@@ -53,12 +54,24 @@ impl Route {
             source,
             handler,
             in_use: 0,
+            pace: Pace::default(),
         }
     }
 
     fn free(&self) -> usize {
-        let most = self.source.concurrency.unwrap_or(usize::MAX);
-        most.saturating_sub(self.in_use)
+        self.most().saturating_sub(self.in_use)
+    }
+
+    fn most(&self) -> usize {
+        self.source.concurrency.unwrap_or(usize::MAX)
+    }
+
+    /// For how many free handlers a claim from a backlog is worth it, of so many. Each claim costs about
+    /// as much as ten messages, so those that end together are better served together.
+    fn worth(&self, concurrency: usize) -> usize {
+        let most = self.most().min(concurrency);
+        let worth = if self.pace.is_quick() { most } else { most / 2 };
+        worth.clamp(1, self.source.batch_size)
     }
 }
 
@@ -103,6 +116,7 @@ struct Looked {
 struct Ended {
     claimed: Arc<Claimed>,
     group: i64,
+    took: Duration,
     outcome: Outcome,
 }
 
@@ -146,6 +160,7 @@ pub(crate) struct Dispatcher {
     settled: mpsc::Receiver<Settled>,
     commands: mpsc::Receiver<Command>,
     outage: Outage,
+    patience: Patience,
     next_id: QueueId,
     serial: u64,
     /// Something was handled since all queues were last found empty.
@@ -188,6 +203,7 @@ impl Dispatcher {
             settled: parts.settled,
             commands: parts.commands,
             outage: Outage::default(),
+            patience: Patience::default(),
             next_id: 0,
             serial: 0,
             is_stale: false,
@@ -311,10 +327,12 @@ impl Dispatcher {
 
     /// Cancel safe in each of its branches.
     async fn next(&mut self) -> Happening {
-        let timer = [self.schedule.next_timer(), self.outage.until()]
-            .into_iter()
-            .flatten()
-            .min();
+        let timers = [
+            self.schedule.next_timer(),
+            self.outage.until(),
+            self.patience.until(),
+        ];
+        let timer = timers.into_iter().flatten().min();
         let timer = async {
             match timer {
                 Some(at) => sleep_until(at).await,
@@ -377,9 +395,24 @@ impl Dispatcher {
                     .get(&id)
                     .map_or(0, |it| routes[it.queue.route].free())
             };
-            let Some((id, reason)) = self.schedule.next(|id| free_of(id) > 0) else {
+            let is_worth_it = |id: QueueId, reason: Reason| {
+                let worth = queues
+                    .get(&id)
+                    .map(|it| routes[it.queue.route].worth(self.concurrency));
+                reason != Reason::FullBatch
+                    || worth.is_some_and(|worth| worth <= free.min(free_of(id)))
+                    || self.patience.is_over()
+            };
+            let next = self
+                .schedule
+                .next(|id, reason| free_of(id) > 0 && is_worth_it(id, reason));
+            let Some((id, reason)) = next else {
+                if self.schedule.ready() > 0 {
+                    self.patience.begin();
+                }
                 return;
             };
+            self.patience.end();
             let asked = share.min(free_of(id)).min(queues[&id].queue.batch_size);
             self.begin(id, reason, asked);
         }
@@ -606,10 +639,13 @@ impl Dispatcher {
         );
         let handling = route.handler.handle(message, claim);
         let handling = async move {
+            let begin = Instant::now();
+            let outcome = handling.await;
             Ended {
                 claimed,
                 group,
-                outcome: handling.await,
+                took: begin.elapsed(),
+                outcome,
             }
         };
         self.running.spawn(handling.instrument(span));
@@ -619,8 +655,10 @@ impl Dispatcher {
         let Ended {
             claimed,
             group,
+            took,
             outcome,
         } = ended;
+        self.routes[claimed.queue.route].pace.took(took);
         let id = claimed.key.queue;
         self.free(claimed.queue.route, 1);
         let may_go_on = self.conclude(&claimed, outcome);
@@ -886,6 +924,48 @@ impl Dispatcher {
             connection.close().await;
         }
         aborted
+    }
+}
+
+/// How long the handlers of a source take, by the last few dozen of them.
+#[derive(Debug, Default)]
+struct Pace {
+    micros: f64,
+}
+
+impl Pace {
+    fn took(&mut self, took: Duration) {
+        self.micros += (took.as_secs_f64() * 1e6 - self.micros) / 32.0;
+    }
+
+    /// They take less than a claim does.
+    fn is_quick(&self) -> bool {
+        self.micros < 250.0
+    }
+}
+
+/// Handlers that have not ended by then are not waited for.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+#[derive(Debug, Default)]
+struct Patience(Option<Instant>);
+
+impl Patience {
+    fn begin(&mut self) {
+        self.0.get_or_insert_with(|| Instant::now() + PATIENCE);
+    }
+
+    fn end(&mut self) {
+        self.0 = None;
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// While it lasts.
+    fn until(&self) -> Option<Instant> {
+        self.0.filter(|until| *until > Instant::now())
     }
 }
 

@@ -146,8 +146,15 @@ impl Schedule {
     }
 
     /// The first queue in turn that `may` be looked at; it is being looked at from now on.
-    pub(crate) fn next(&mut self, may: impl Fn(QueueId) -> bool) -> Option<(QueueId, Reason)> {
-        let place = self.ready.iter().position(|id| may(*id))?;
+    pub(crate) fn next(
+        &mut self,
+        may: impl Fn(QueueId, Reason) -> bool,
+    ) -> Option<(QueueId, Reason)> {
+        let queues = &self.queues;
+        let place = self.ready.iter().position(|id| {
+            let reason = queues.get(id).and_then(|it| it.wake);
+            reason.is_some_and(|reason| may(*id, reason))
+        })?;
         let id = self.ready.remove(place)?;
         let mut reason = Reason::Start;
         self.change(id, |state| {
@@ -287,7 +294,7 @@ mod tests {
     const POLL: Duration = Duration::from_secs(30);
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn any(_: QueueId) -> bool {
+    fn any(_: QueueId, _: Reason) -> bool {
         true
     }
 
@@ -322,7 +329,7 @@ mod tests {
         let mut schedule = idle(&[1, 2], now);
         schedule.wake(1, Reason::Event);
         schedule.wake(2, Reason::Event);
-        assert_eq!(schedule.next(|id| id != 1), Some((2, Reason::Event)));
+        assert_eq!(schedule.next(|id, _| id != 1), Some((2, Reason::Event)));
         schedule.looked(2, now, None, Some(Reason::FullBatch));
         assert_eq!(schedule.next(any), Some((1, Reason::Event)));
     }
