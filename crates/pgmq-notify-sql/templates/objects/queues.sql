@@ -41,7 +41,8 @@ as $pgmq_notify$
         when t.tgfoid <> to_regprocedure(format('pgmq_notify.%s()', wanted.function))::oid
           or t.tgtype <> wanted.type
           or t.tgnewtable is distinct from wanted.newtable
-          or strpos(pg_get_triggerdef(t.oid), coalesce(wanted.condition, '')) = 0
+          -- Its text could only be had with a lock on the queue.
+          or (t.tgqual is null) <> (wanted.condition is null)
           or t.tgargs <> (
             select string_agg(convert_to(argument, 'UTF8') || '\x00'::bytea, ''::bytea order by position)
             from unnest(queue.arguments) with ordinality a(argument, position)
