@@ -138,6 +138,12 @@ pub(crate) const NOTIFY_SEND: Function =
     notify("send(text, jsonb, jsonb, timestamp with time zone)");
 pub(crate) const NOTIFY_SEND_BATCH: Function =
     notify("send_batch(text, jsonb[], jsonb[], timestamp with time zone)");
+pub(crate) const NOTIFY_SET_VT: Function = notify("set_vt(text, bigint, integer)");
+pub(crate) const NOTIFY_SET_VT_AT: Function =
+    notify("set_vt(text, bigint, timestamp with time zone)");
+pub(crate) const NOTIFY_SET_VT_BATCH: Function = notify("set_vt(text, bigint[], integer)");
+pub(crate) const NOTIFY_SET_VT_BATCH_AT: Function =
+    notify("set_vt(text, bigint[], timestamp with time zone)");
 pub(crate) const NOTIFY_SEND_TOPIC: Function = notify("send_topic(text, jsonb, jsonb, integer)");
 pub(crate) const NOTIFY_SEND_BATCH_TOPIC: Function =
     notify("send_batch_topic(text, jsonb[], jsonb[], timestamp with time zone)");

@@ -84,8 +84,8 @@ impl PgmqNotifyConfig {
     }
 
     /// Whether triggers on PGMQ's tables publish the events. Where nobody may put triggers on
-    /// these tables, `false` installs functions that send and notify in one transaction instead,
-    /// and only messages sent through them are published.
+    /// these tables, `false` installs functions that send, or set a visibility, and notify in one
+    /// transaction instead, and only what is sent or released through them is published.
     ///
     /// Defaults to true.
     pub fn with_triggers_enabled(mut self, enabled: bool) -> Self {

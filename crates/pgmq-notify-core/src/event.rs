@@ -14,7 +14,8 @@ pub enum PgmqNotifyEvent {
     QueueCreated(QueueCreatedEvent),
     /// A row left `pgmq.meta`.
     QueueDropped(QueueDroppedEvent),
-    /// One message was inserted and its body is to be fetched by its id.
+    /// One message was inserted, or became visible earlier than it was going to be, and its body is to be
+    /// fetched by its id.
     MessageReady(MessageReadyEvent),
     /// One message was inserted, and here it is.
     MessageWithPayload(MessageWithPayloadEvent),
@@ -100,8 +101,8 @@ pub struct MessageReadyEvent {
     pub msg_id: i64,
     /// When the trigger ran, before the sender's commit.
     pub ready_at: SystemTime,
-    /// When the message can first be read: later than `ready_at` for a delayed message, equal to it
-    /// otherwise.
+    /// When the message can be read: later than `ready_at` for a delayed message and for a retry with a
+    /// delay, equal to it otherwise.
     pub visible_at: SystemTime,
 }
 

@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pgmq_notify_core::PgmqNotifyEvent;
+use pgmq_notify_core::{PgmqNotifyEvent, QueueName};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Further away is as good as never, and no timer can keep it.
@@ -19,6 +19,9 @@ pub(crate) struct Held {
     /// By the time at which they are due, and in the order in which they came.
     events: BTreeMap<(Instant, u64), PgmqNotifyEvent>,
     came: u64,
+    /// Those of the events that were held over a gap: whatever is said of their messages later
+    /// replaces them.
+    kept: HashMap<(QueueName, i64), (Instant, u64)>,
     spilled: Option<Spilled>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -44,6 +47,7 @@ impl Held {
             capacity,
             events: BTreeMap::new(),
             came: 0,
+            kept: HashMap::new(),
             spilled: None,
             timer: None,
         }
@@ -54,6 +58,7 @@ impl Held {
     /// It waits for as long as the message had to when its event was made, from now on: the server's
     /// clock and ours need not agree, and nothing comes too early.
     pub(crate) fn hold(&mut self, event: PgmqNotifyEvent) -> Option<PgmqNotifyEvent> {
+        self.replace(&event);
         let Some(wait) = delay(&event) else {
             return Some(event);
         };
@@ -70,9 +75,49 @@ impl Held {
         None
     }
 
-    /// Forgets everything: a look into the tables finds it again.
+    /// Forgets what a look into the tables finds again.
+    ///
+    /// A message that is to be retried was read before and is invisible, like one that somebody holds:
+    /// nobody finds it, so its event stays. It has no body, as that of a message that was sent may have
+    /// none either; the look then finds that one, and replaces it.
+    pub(crate) fn expect_a_look(&mut self) {
+        self.spilled = None;
+        self.timer = None;
+        self.kept.clear();
+        let kept = &mut self.kept;
+        self.events.retain(|place, event| {
+            let PgmqNotifyEvent::MessageReady(event) = event else {
+                return false;
+            };
+            kept.insert((event.queue_name.clone(), event.msg_id), *place);
+            true
+        });
+    }
+
+    fn replace(&mut self, event: &PgmqNotifyEvent) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let msg_ids = match event {
+            PgmqNotifyEvent::MessageReady(event) => std::slice::from_ref(&event.msg_id),
+            PgmqNotifyEvent::MessageWithPayload(event) => std::slice::from_ref(&event.msg_id),
+            PgmqNotifyEvent::BatchReady(event) => &event.msg_ids,
+            _ => return,
+        };
+        let Some(queue) = event.queue_name() else {
+            return;
+        };
+        for msg_id in msg_ids {
+            if let Some(place) = self.kept.remove(&(queue.clone(), *msg_id)) {
+                self.events.remove(&place);
+            }
+        }
+    }
+
+    /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.events.clear();
+        self.kept.clear();
         self.spilled = None;
         self.timer = None;
     }
@@ -188,6 +233,38 @@ mod tests {
         assert_eq!(next(&mut held).await, None);
         assert_eq!(start.elapsed().as_secs(), 30);
         assert!(held.pop().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn over_a_gap_stays_what_no_look_finds_and_what_it_finds_comes_once() {
+        let mut held = Held::new(10);
+        for (msg_id, delay) in [(1, 10), (2, 20), (3, 30), (4, 40)] {
+            held.hold(message(msg_id, delay));
+        }
+        let PgmqNotifyEvent::MessageReady(one) = message(5, 5) else {
+            unreachable!("it is of one message");
+        };
+        let batch = |msg_ids: Vec<i64>, delay| {
+            PgmqNotifyEvent::BatchReady(pgmq_notify_core::BatchReadyEvent {
+                queue_name: one.queue_name.clone(),
+                namespace: one.namespace.clone(),
+                message_count: msg_ids.len() as u64,
+                msg_ids,
+                ready_at: one.ready_at,
+                visible_at: one.ready_at + Duration::from_secs(delay),
+            })
+        };
+        held.hold(batch(vec![5, 6], 1));
+        held.expect_a_look();
+        // The look: 2 waits longer now, 3 and 4 are visible.
+        assert!(held.hold(message(2, 50)).is_none());
+        assert!(held.hold(batch(vec![3, 4], 0)).is_some());
+        let start = Instant::now();
+        for (msg_id, seconds) in [(1, 10), (2, 50)] {
+            assert_eq!(next(&mut held).await, Some(msg_id));
+            assert_eq!(start.elapsed().as_secs(), seconds);
+        }
+        assert!(held.next().is_none());
     }
 
     #[tokio::test(start_paused = true)]

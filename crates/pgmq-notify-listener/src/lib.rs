@@ -38,13 +38,14 @@
 //! event: queues that were dropped and created meanwhile, for those who listen to queues; then, for each
 //! queue of a subscribed namespace, its visible messages as `message_ready` or `batch_ready` events, 1000
 //! at most in one, and the delayed ones that nobody has read. A message that another consumer holds is
-//! left out. So each message that waits in a subscribed queue has had an event since it was sent, and
+//! left out, and so is one that was read and is to be retried later, which looks the same. So each message that waits in a subscribed queue has had an event since it was sent, and
 //! the only thing that a gap costs is the body, which is to be fetched by the id. Another gap makes
 //! another look. [`with_catch_up`](PgmqNotifyListener::with_catch_up) switches this off; look into the
 //! queues yourself then.
 //!
-//! **Repeated.** While the session lasts, nothing: a message that is published on two channels arrives
-//! once. A catch-up repeats the events of messages that still wait, and one that is sent during a
+//! **Repeated.** While the session lasts, no notification: what is published on two channels arrives
+//! once. But a message has another event each time that it is given back or to be retried early, which
+//! names it and carries no body. A catch-up repeats the events of messages that still wait, and one that is sent during a
 //! catch-up may be found by it and published too.
 //!
 //! **Reordered.** Nothing: events arrive in the order in which their transactions committed; those of a
@@ -72,8 +73,11 @@
 //!
 //! The event of a delayed message comes when the message is sent, and says when it can be read. With
 //! [`with_delivery_at_visibility`](PgmqNotifyListener::with_delivery_at_visibility) it comes then.
-//! Nothing tells that a claim has expired or that a message was given back with a delay: who consumes
-//! looks into the queue now and then.
+//!
+//! A message that becomes visible earlier than it was going to be (`pgmq.set_vt`, in any language) has a
+//! `message_ready` event, of which the same is true: `visible_at` is in the future for a retry with a
+//! delay. Of the messages that one transaction releases in a queue, the first 10000 have one. Nothing tells
+//! that a claim has expired: who consumes looks into the queue now and then.
 //!
 //! # A dead connection
 //!

@@ -149,12 +149,14 @@ impl PgmqNotifyListener {
         self
     }
 
-    /// Delivers the event of a delayed message when the message becomes visible, not when it is sent.
+    /// Delivers the event of a delayed message when the message becomes visible, not when it is sent;
+    /// that of a retry when it is due.
     ///
     /// Until then the event waits in the listener, for as long as the message is invisible, never
     /// shorter. As many events wait as the buffer holds, those that are due first. When the first of the
     /// others is due, there is a `Resumed` with the reason `Overflow`, and the catch-up finds it. After a
-    /// gap, what waited is found anew, and [`disconnect`](Self::disconnect) forgets it.
+    /// gap, what waited is found anew, retries go on waiting, and [`disconnect`](Self::disconnect) forgets
+    /// both.
     ///
     /// A batch is delivered when the first of its messages becomes visible. Call it before
     /// [`connect`](Self::connect).

@@ -180,7 +180,7 @@ impl PgmqNotifyListener {
         }
         if let Reading::Task { runtime, .. } = &self.reading {
             if let Some(held) = &mut self.held {
-                held.clear();
+                held.expect_a_look();
             }
             let (pool, scope) = (self.pool.clone(), self.subscriptions.scope());
             self.catching_up = Some(CatchingUp::begin(runtime, pool, scope));

@@ -11,6 +11,10 @@ const SHORT_ATTEMPTS: Integer = Integer(30);
 const LOCK_TIMEOUT: Integer = Integer(750);
 const LONG_ATTEMPTS: Integer = Integer(8);
 
+/// How many of the messages that one transaction releases in a queue are published: about 6 MB of
+/// notifications at most.
+const MOST_RELEASED: Integer = Integer(10_000);
+
 /// The SQL of a configuration: up installs, down removes.
 ///
 /// Neither contains `begin` or `commit`: each belongs into one transaction, which most migration
@@ -54,6 +58,7 @@ impl Migration {
             global_channel: config.global_channel(),
             max_payload_size: Integer(max_payload_size),
             payload: config.payload(),
+            most_released: MOST_RELEASED,
             with_payload: namespaces(true),
             without_payload: namespaces(false),
             short_wait: SHORT_WAIT,
@@ -121,6 +126,7 @@ struct Up {
     global_channel: bool,
     max_payload_size: Integer,
     payload: bool,
+    most_released: Integer,
     with_payload: LiteralArray,
     without_payload: LiteralArray,
     short_wait: Integer,

@@ -4,22 +4,27 @@
 {%- if triggers_enabled %}
 --   * a statement-level trigger on the table of every queue in pgmq.meta, which publishes one event
 --     per statement with pg_notify;
+--   * a row-level trigger beside it, for updates that make a message visible earlier than it was going
+--     to be (pgmq.set_vt), one event per message. Its condition passes over all others;
 --   * two triggers on pgmq.meta, so that queues created later are covered, and their creation and
 --     removal published;
 {%- else %}
 --   * functions that send and notify in one transaction (pgmq_notify.send, send_batch, send_topic,
---     send_batch_topic, create, create_unlogged, create_partitioned, drop_queue). There are no
---     triggers: what is sent in another way is not published;
+--     send_batch_topic, set_vt, create, create_unlogged, create_partitioned, drop_queue). There are no
+--     triggers: what is sent or released in another way is not published;
 {%- endif %}
 --   * the table pgmq_notify.installation, with the configuration that this was generated from.
 --
 -- A send never fails because of a notification: what does not fit goes out in a smaller form, and
--- while the server's notification queue is more than half full nothing goes out at all.
+-- while the server's notification queue is more than half full nothing goes out at all. Of the messages
+-- that one transaction releases in a queue, {{ most_released }} are published.
 --
 {%- if triggers_enabled %}
 -- To switch it off in an emergency, at once and without a lock on any queue:
 --
 --   create or replace function pgmq_notify.message_inserted() returns trigger
+--     language plpgsql as 'begin return null; end';
+--   create or replace function pgmq_notify.message_released() returns trigger
 --     language plpgsql as 'begin return null; end';
 --
 -- Running this file again switches it on. One session (a bulk load, a two-phase commit, which
@@ -39,13 +44,15 @@
 {% if triggers_enabled -%}
 {% include "objects/message_inserted.sql" %}
 
+{% include "objects/message_released.sql" %}
+
 {% include "objects/publish_queue_event.sql" %}
 
 {% include "objects/queues.sql" %}
 
 {% include "objects/meta_triggers.sql" %}
 
-{%- let names = ["publish", "send", "send_batch", "send_topic", "send_batch_topic", "create", "create_unlogged", "create_partitioned", "drop_queue"] %}
+{%- let names = ["publish", "send", "send_batch", "send_topic", "send_batch_topic", "publish_released", "hidden_until", "set_vt", "create", "create_unlogged", "create_partitioned", "drop_queue"] %}
 
 {% include "remove/functions.sql" %}
 
@@ -57,9 +64,11 @@
 
 {% include "objects/functions_without_triggers.sql" %}
 
+{% include "objects/set_vt_without_triggers.sql" %}
+
 {% include "remove/triggers.sql" %}
 
-{%- let names = ["message_inserted", "queue_created", "queue_dropped", "queues", "install_triggers"] %}
+{%- let names = ["message_inserted", "message_released", "queue_created", "queue_dropped", "queues", "install_triggers"] %}
 
 {% include "remove/functions.sql" %}
 {%- endif %}

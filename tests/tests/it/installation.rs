@@ -11,6 +11,8 @@ use pgmq_notify_sql::Migration;
 use pgmq_notify_tests::{Heard, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use crate::producers::partitioned_queue;
+
 /// How long the migration may hold up a writer, and what a loaded machine adds to it.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(750);
 const MACHINE: Duration = Duration::from_millis(500);
@@ -78,6 +80,7 @@ async fn down_leaves_the_catalog_as_up_found_it_and_up_twice_equals_up_once() {
         let migration = Migration::new(&config).unwrap();
         let database = TestDatabase::new().await;
         create_queues(&database, 3).await;
+        partitioned_queue(&database, "parts_queue").await;
         let before = catalog(&database).await;
 
         database.run(migration.up()).await.unwrap();
@@ -183,18 +186,111 @@ async fn a_rerun_repairs_what_was_dropped_and_what_another_configuration_left() 
 }
 
 #[tokio::test]
-async fn a_trigger_that_an_operator_disabled_stays_disabled() {
+async fn a_rerun_over_an_installation_without_the_second_trigger_locks_only_those_that_lack_it() {
     let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
-    create_queues(&database, 1).await;
+    create_queues(&database, 3).await;
     database
-        .run("alter table pgmq.q_q1_queue disable trigger pgmq_notify_message_inserted")
+        .run("drop trigger pgmq_notify_message_released on pgmq.q_q1_queue")
+        .await
+        .unwrap();
+    let mut states = trigger_states(&database).await;
+    assert_eq!(
+        states,
+        [("installed".to_owned(), 2), ("missing".to_owned(), 1)]
+    );
+    let mut holder = PgConnection::connect_with(&database.options())
+        .await
+        .unwrap();
+    sqlx::raw_sql("begin; lock table pgmq.q_q2_queue, pgmq.q_q3_queue in access exclusive mode")
+        .execute(&mut holder)
         .await
         .unwrap();
     database.migrate(&PgmqNotifyConfig::new()).await;
-    assert_eq!(
-        trigger_states(&database).await,
-        [("disabled".to_owned(), 1)]
-    );
+    states = trigger_states(&database).await;
+    assert_eq!(states, [("installed".to_owned(), 3)]);
+
+    // An installation as it was before there was a second trigger.
+    sqlx::raw_sql("rollback")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let once = catalog(&database).await;
+    database
+        .run("drop function pgmq_notify.message_released() cascade")
+        .await
+        .unwrap();
+    database.migrate(&PgmqNotifyConfig::new()).await;
+    assert_eq!(catalog(&database).await, once);
+}
+
+#[tokio::test]
+async fn a_trigger_that_somebody_made_without_its_condition_is_stale() {
+    let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
+    create_queues(&database, 1).await;
+    let once = catalog(&database).await;
+    database
+        .run(
+            "do $$ declare definition text := pg_get_triggerdef(oid) from pg_trigger \
+               where tgname = 'pgmq_notify_message_released'; \
+             begin execute replace( \
+               replace(definition, 'CREATE TRIGGER', 'create or replace trigger'), 'WHEN ((new.vt < old.vt))', '' \
+             ); end $$",
+        )
+        .await
+        .unwrap();
+    assert_eq!(trigger_states(&database).await, [("stale".to_owned(), 1)]);
+    database.migrate(&PgmqNotifyConfig::new()).await;
+    assert_eq!(catalog(&database).await, once);
+}
+
+#[tokio::test]
+async fn a_trigger_that_an_operator_disabled_stays_disabled() {
+    let disabled = [("disabled".to_owned(), 1)];
+    let other = PgmqNotifyConfig::new().with_channels_prefix("other");
+    for trigger in ["message_inserted", "message_released"] {
+        let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
+        create_queues(&database, 1).await;
+        database
+            .run(format!(
+                "alter table pgmq.q_q1_queue disable trigger pgmq_notify_{trigger}"
+            ))
+            .await
+            .unwrap();
+        assert_eq!(trigger_states(&database).await, disabled);
+        // Also when another configuration makes another one of it.
+        for config in [&PgmqNotifyConfig::new(), &other] {
+            database.migrate(config).await;
+            assert_eq!(trigger_states(&database).await, disabled);
+        }
+        let left: Vec<String> = sqlx::query_scalar(
+            "select tgname::text from pg_trigger where tgrelid = 'pgmq.q_q1_queue'::regclass and tgenabled = 'D'",
+        )
+        .fetch_all(database.pool())
+        .await
+        .unwrap();
+        assert_eq!(left, [format!("pgmq_notify_{trigger}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_an_operator_silenced_is_silent_when_it_gets_the_second_trigger() {
+    let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
+    create_queues(&database, 1).await;
+    database
+        .run(
+            "alter table pgmq.q_q1_queue disable trigger pgmq_notify_message_inserted; \
+             drop function pgmq_notify.message_released() cascade",
+        )
+        .await
+        .unwrap();
+    database.migrate(&PgmqNotifyConfig::new()).await;
+    let disabled: Vec<bool> = sqlx::query_scalar(
+        "select tgenabled = 'D' from pg_trigger where tgrelid = 'pgmq.q_q1_queue'::regclass",
+    )
+    .fetch_all(database.pool())
+    .await
+    .unwrap();
+    assert_eq!(disabled, [true, true]);
 }
 
 #[tokio::test]
@@ -206,7 +302,7 @@ async fn the_emergency_switch_silences_without_a_lock_and_a_rerun_ends_it() {
     // As the header of the migration spells it.
     let up = migration().up().to_owned();
     let start = up.find("--   create or replace function").unwrap();
-    let end = start + up[start..].find("end';").unwrap() + "end';".len();
+    let end = up.find("-- Running this file again switches").unwrap();
     let switch = up[start..end].replace("--", "");
     let mut writer = PgConnection::connect_with(&database.options())
         .await
@@ -219,10 +315,13 @@ async fn the_emergency_switch_silences_without_a_lock_and_a_rerun_ends_it() {
         .await
         .expect("no lock is needed")
         .unwrap();
-    sqlx::raw_sql("commit; select pgmq.send('q1_queue', '\"silent\"')")
-        .execute(&mut writer)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "commit; select pgmq.send('q1_queue', '\"silent\"'); \
+         select pgmq.read('q1_queue', 3600, 9); update pgmq.q_q1_queue set vt = now()",
+    )
+    .execute(&mut writer)
+    .await
+    .unwrap();
     database.run(up).await.unwrap();
     sqlx::raw_sql("select pgmq.send('q1_queue', '\"after\"')")
         .execute(&mut writer)

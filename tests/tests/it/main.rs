@@ -8,6 +8,7 @@
 mod client;
 mod consumer;
 mod contract;
+mod early_visibility;
 mod full_queue;
 mod harness;
 mod hostile;

@@ -7,7 +7,7 @@ use pgmq_notify_tests::{Heard, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 /// The names that a queue may have and that break those who quote carelessly.
-fn odd_names() -> Vec<String> {
+pub(crate) fn odd_names() -> Vec<String> {
     let mut names: Vec<String> = [
         "Orders_queue",
         "a b",
@@ -35,7 +35,7 @@ fn odd_names() -> Vec<String> {
     names
 }
 
-async fn create(database: &TestDatabase, queue: &str) {
+pub(crate) async fn create(database: &TestDatabase, queue: &str) {
     sqlx::query("select pgmq.create($1)")
         .bind(queue)
         .execute(database.pool())
@@ -44,7 +44,7 @@ async fn create(database: &TestDatabase, queue: &str) {
 }
 
 /// Sends `body`, a JSON text or nothing, and returns the id.
-async fn send(
+pub(crate) async fn send(
     database: &TestDatabase,
     queue: &str,
     body: Option<&str>,
@@ -59,7 +59,7 @@ async fn send(
         .unwrap_or_else(|error| panic!("send to {queue:?}: {error:?}"))
 }
 
-fn named(event: &PgmqNotifyEvent) -> &str {
+pub(crate) fn named(event: &PgmqNotifyEvent) -> &str {
     event.queue_name().expect("an event of a queue").as_str()
 }
 
@@ -533,7 +533,7 @@ async fn unlogged_and_partitioned_queues_are_covered_and_their_end_is_published(
 }
 
 /// What `pgmq.create_partitioned` leaves: with `pg_partman` where the server has it, by hand elsewhere.
-async fn partitioned_queue(database: &TestDatabase, name: &str) {
+pub(crate) async fn partitioned_queue(database: &TestDatabase, name: &str) {
     let partman =
         sqlx::query("select 1 as one from pg_available_extensions where name = 'pg_partman'")
             .fetch_optional(database.pool())

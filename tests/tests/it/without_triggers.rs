@@ -129,13 +129,88 @@ async fn a_topic_publishes_one_event_per_queue_it_reaches() {
 }
 
 #[tokio::test]
+async fn set_vt_publishes_what_becomes_visible_early_and_nothing_else() {
+    let config = config();
+    let database = TestDatabase::migrated(&config).await;
+    database
+        .run("select pgmq.create('Orders_queue'); select pgmq.send_batch('Orders_queue', array['1', '2', '3']::jsonb[])")
+        .await
+        .unwrap();
+    let mut heard = Heard::messages(&database, &config).await;
+    let read = "select pgmq.read('Orders_queue', 3600, 3)";
+    for (times, expected) in [
+        // The overloads, and which messages each of them releases.
+        (["'Orders_queue', 1, 7200", "'Orders_queue', 2, 0"], vec![2]),
+        (
+            [
+                "'Orders_queue', 1, now() + '3 hours'",
+                "'Orders_queue', 1, now()",
+            ],
+            vec![1],
+        ),
+        (
+            [
+                "'Orders_queue', array[1, 2], 7200",
+                "'Orders_queue', array[3, 1], 0",
+            ],
+            vec![1, 3],
+        ),
+        (
+            [
+                "'Orders_queue', array[2], 'infinity'::timestamptz",
+                "'Orders_queue', array[1, 2, 3, 99], now() + '1 min'",
+            ],
+            vec![1, 2, 3],
+        ),
+    ] {
+        database
+            .run("update pgmq.q_orders_queue set vt = now()")
+            .await
+            .unwrap();
+        database.run(read).await.unwrap();
+        let mut changed = Vec::new();
+        for arguments in times {
+            let sql = format!("select msg_id from pgmq_notify.set_vt({arguments})");
+            changed = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql))
+                .fetch_all(database.pool())
+                .await
+                .unwrap_or_else(|error| panic!("{arguments}: {error:?}"));
+        }
+        changed.sort_unstable();
+        assert_eq!(changed, expected);
+        let mut told = Vec::new();
+        for _ in &expected {
+            match heard.event().await {
+                PgmqNotifyEvent::MessageReady(event) => {
+                    assert_eq!(event.queue_name, "Orders_queue");
+                    told.push(event.msg_id);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        told.sort_unstable();
+        assert_eq!(told, expected);
+    }
+    // It was visible before.
+    database
+        .run("select pgmq_notify.set_vt('Orders_queue', 1, 0); select pgmq_notify.set_vt('Orders_queue', 1, -9); select pgmq_notify.send('Orders_queue', '7')")
+        .await
+        .unwrap();
+    assert!(matches!(heard.event().await, PgmqNotifyEvent::MessageReady(e) if e.msg_id == 1));
+    assert!(matches!(
+        heard.event().await,
+        PgmqNotifyEvent::MessageWithPayload(_)
+    ));
+}
+
+#[tokio::test]
 async fn switching_between_triggers_and_functions_leaves_nothing_of_the_other() {
     let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
     database
         .run("select pgmq.create('orders_queue')")
         .await
         .unwrap();
-    assert_eq!(own_triggers(&database).await, 3);
+    assert_eq!(own_triggers(&database).await, 4);
     database.migrate(&config()).await;
     assert_eq!(own_triggers(&database).await, 0);
     let mut heard = Heard::messages(&database, &config()).await;
@@ -148,7 +223,7 @@ async fn switching_between_triggers_and_functions_leaves_nothing_of_the_other() 
         );
     }
     database.migrate(&PgmqNotifyConfig::new()).await;
-    assert_eq!(own_triggers(&database).await, 3);
+    assert_eq!(own_triggers(&database).await, 4);
     let functions: i64 = sqlx::query_scalar(
         "select count(*) from pg_proc p join pg_namespace n on n.oid = p.pronamespace where nspname = 'pgmq_notify' and proname = 'send'",
     )

@@ -3,11 +3,12 @@ use std::time::SystemTime;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
+use super::needed_by_sender;
 use super::read::visibility;
 use crate::call::Call;
 use crate::client::queue_name;
 use crate::failure::Failure;
-use crate::function::{self, Function};
+use crate::function::{Function, Schema};
 use crate::row::{count, time};
 use crate::timestamp::Timestamp;
 use crate::{ClientError, Operation, PgmqNotifyClient, When};
@@ -34,9 +35,17 @@ enum Vt {
 /// Each overload has a text of its own, with its types: a connection keeps the statement that was
 /// prepared for a text first, whatever types it was prepared with.
 macro_rules! set_vt {
-    ($ids:literal, $vt:literal) => {
+    ($schema:expr, $ids:literal, $vt:literal) => {
+        match $schema {
+            Schema::Pgmq => set_vt!(@in "pgmq", $ids, $vt),
+            Schema::PgmqNotify => set_vt!(@in "pgmq_notify", $ids, $vt),
+        }
+    };
+    (@in $schema:literal, $ids:literal, $vt:literal) => {
         concat!(
-            "select msg_id, read_ct, vt from pgmq.set_vt($1, $2::",
+            "select msg_id, read_ct, vt from ",
+            $schema,
+            ".set_vt($1, $2::",
             $ids,
             ", $3::",
             $vt,
@@ -51,7 +60,8 @@ impl PgmqNotifyClient {
     /// such message.
     ///
     /// PGMQ counts whole seconds, so fractions of a duration are rounded up; zero gives the message
-    /// back at once.
+    /// back at once. A message that becomes visible earlier than it was going to be is published as
+    /// `message_ready`.
     pub fn set_vt(
         &self,
         queue: impl AsRef<str>,
@@ -60,9 +70,10 @@ impl PgmqNotifyClient {
     ) -> Operation<'_, Option<MessageVisibility>> {
         let vt = vt.into();
         let queue = queue_name(queue);
+        let schema = self.sender();
         let needs: &[Function] = match vt {
-            When::After(_) => &[function::SET_VT],
-            When::At(_) => &[function::SET_VT_AT],
+            When::After(_) => needed_by_sender!(self, SET_VT, NOTIFY_SET_VT),
+            When::At(_) => needed_by_sender!(self, SET_VT_AT, NOTIFY_SET_VT_AT),
         };
         let call = Call::new("set visibility", needs).on(&queue);
         let arguments = queue.and_then(|queue| Ok((queue, Vt::new(vt)?)));
@@ -70,8 +81,12 @@ impl PgmqNotifyClient {
             Box::pin(async move {
                 let query = |sql| sqlx::query(sql).bind(queue.as_str()).bind(msg_id);
                 let row = match vt {
-                    Vt::Seconds(seconds) => query(set_vt!("bigint", "integer")).bind(seconds),
-                    Vt::At(time) => query(set_vt!("bigint", "timestamp with time zone")).bind(time),
+                    Vt::Seconds(seconds) => {
+                        query(set_vt!(schema, "bigint", "integer")).bind(seconds)
+                    }
+                    Vt::At(time) => {
+                        query(set_vt!(schema, "bigint", "timestamp with time zone")).bind(time)
+                    }
                 }
                 .fetch_optional(connection)
                 .await?;
@@ -90,9 +105,10 @@ impl PgmqNotifyClient {
     ) -> Operation<'_, Vec<MessageVisibility>> {
         let vt = vt.into();
         let queue = queue_name(queue);
+        let schema = self.sender();
         let needs: &[Function] = match vt {
-            When::After(_) => &[function::SET_VT_BATCH],
-            When::At(_) => &[function::SET_VT_BATCH_AT],
+            When::After(_) => needed_by_sender!(self, SET_VT_BATCH, NOTIFY_SET_VT_BATCH),
+            When::At(_) => needed_by_sender!(self, SET_VT_BATCH_AT, NOTIFY_SET_VT_BATCH_AT),
         };
         let call = Call::new("set visibility of batch", needs).on(&queue);
         let empty = msg_ids.is_empty();
@@ -102,13 +118,16 @@ impl PgmqNotifyClient {
             self,
             call,
             arguments,
-            |connection, (queue, msg_ids, vt), ()| {
+            move |connection, (queue, msg_ids, vt), ()| {
                 Box::pin(async move {
                     let query = |sql| sqlx::query(sql).bind(queue.as_str()).bind(msg_ids);
                     let rows = match vt {
-                        Vt::Seconds(seconds) => query(set_vt!("bigint[]", "integer")).bind(seconds),
+                        Vt::Seconds(seconds) => {
+                            query(set_vt!(schema, "bigint[]", "integer")).bind(seconds)
+                        }
                         Vt::At(time) => {
-                            query(set_vt!("bigint[]", "timestamp with time zone")).bind(time)
+                            query(set_vt!(schema, "bigint[]", "timestamp with time zone"))
+                                .bind(time)
                         }
                     }
                     .fetch_all(connection)

@@ -41,7 +41,8 @@ begin
       );
       -- No queue may be created between the look at pgmq.meta and the commit.
       lock table pgmq.meta in share row exclusive mode;
-      select string_agg('only ' || q.relation, ', ' order by q.relation::oid) into busy
+      -- With the partitions, which get the second trigger too.
+      select string_agg(q.relation::text, ', ' order by q.relation::oid) into busy
       from pgmq_notify.queues() q
       where q.trigger_state in ('missing', 'stale');
       if busy is not null then
@@ -68,14 +69,14 @@ begin
   end loop;
 {%- let conflicting = "array['RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']" %}
 {% include "objects/blockers.sql" %}
-  raise exception 'pgmq-notify could not lock every queue to install its trigger: %', blockers
+  raise exception 'pgmq-notify could not lock every queue to install its triggers: %', blockers
     using
       errcode = 'lock_not_available',
       hint = 'Nothing was changed. End the long transactions (select pg_terminate_backend(pid)) or try again later.';
 end
 $pgmq_notify$;
 comment on function pgmq_notify.install_triggers() is
-  'Puts a trigger on every queue that lacks one or has an outdated one; returns how many.';
+  'Puts its triggers on every queue that lacks one or has an outdated one; returns how many queues.';
 revoke all on function pgmq_notify.install_triggers() from public;
 
 do $pgmq_notify$

@@ -20,7 +20,7 @@ begin
   );
   return null;
 exception when others then
-  raise warning 'queue % has no trigger of pgmq-notify: %', new.queue_name, sqlerrm
+  raise warning 'queue % has no triggers of pgmq-notify: %', new.queue_name, sqlerrm
     using hint = 'As the owner of the queue: select pgmq_notify.install_triggers();';
   return null;
 end

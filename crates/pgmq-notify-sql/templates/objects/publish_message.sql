@@ -1,13 +1,5 @@
     -- One message goes out in the largest form that is allowed.
-    ready_text := to_char(ready at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
-    if vt <= ready then
-      visible_text := ready_text;
-    else
-      -- RFC 3339 ends with the year 9999, PostgreSQL's infinity does not.
-      vt := least(vt, '9999-12-31 23:59:59.999999+00');
-      visible_text := to_char(vt at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
-      delay_seconds := ceil(extract(epoch from vt - ready));
-    end if;
+{% include "objects/message_times.sql" %}
     -- The text of a jsonb is at least a quarter of its binary form: a body of this size cannot fit,
     -- and is not turned into text for nothing.
     if payload and coalesce(pg_column_size(message), 0) + coalesce(pg_column_size(headers), 0) < 40000 then
@@ -21,9 +13,6 @@
       or octet_length(event) > max_size
       or copies * 2 * (octet_length(event) + 100) > room
     then
-      event := format(
-        '{"event_type":"message_ready",%s,"msg_id":%s,"ready_at":"%s","visible_at":"%s"}',
-        names, msg_id, ready_text, visible_text
-      );
+{% include "objects/message_ready.sql" %}
     end if;
 {% include "objects/publish_event.sql" %}

@@ -23,37 +23,83 @@ as $pgmq_notify$
     cross join lateral pgmq_notify.route(found.queue_name) r
     where found.relation is not null
     order by found.relation, found.created_at, found.queue_name
+  ),
+  -- What each queue is to have. The second is one for each row, because only such a one has a condition
+  -- that sees the row: PostgreSQL calls no function for a read or for a longer lease.
+  wanted(function, type, event, newtable, condition) as (
+    values
+      ('message_inserted', 4 /* after insert for each statement */, 'insert', 'inserted', null),
+      ('message_released', 17 /* after update for each row */, 'update', null, '(new.vt < old.vt)')
+  ),
+  present as (
+    select
+      queue.relation,
+      wanted.*,
+      format('pgmq_notify_%s', wanted.function) as name,
+      case
+        when t.oid is null then 'missing'
+        when t.tgfoid <> to_regprocedure(format('pgmq_notify.%s()', wanted.function))::oid
+          or t.tgtype <> wanted.type
+          or t.tgnewtable is distinct from wanted.newtable
+          -- Its text could only be had with a lock on the queue.
+          or (t.tgqual is null) <> (wanted.condition is null)
+          or t.tgargs <> (
+            select string_agg(convert_to(argument, 'UTF8') || '\x00'::bytea, ''::bytea order by position)
+            from unnest(queue.arguments) with ordinality a(argument, position)
+          ) then 'stale'
+        when t.tgenabled = 'D' then 'disabled'
+        else 'installed'
+      end as state,
+      -- What somebody disabled stays so when it is replaced, and so does a queue that gets its second.
+      coalesce(t.tgenabled = 'D', bool_or(t.tgenabled = 'D') over (partition by queue.relation), false) as disabled,
+      (
+        select string_agg(quote_literal(argument), ', ' order by position)
+        from unnest(queue.arguments) with ordinality a(argument, position)
+      ) as arguments
+    from queue
+    cross join wanted
+    left join pg_trigger t
+      on t.tgrelid = queue.relation and t.tgname = format('pgmq_notify_%s', wanted.function)
+  ),
+  state as (
+    select
+      present.relation,
+      case
+        when bool_or(present.state = 'missing') then 'missing'
+        when bool_or(present.state = 'stale') then 'stale'
+        when bool_or(present.state = 'disabled') then 'disabled'
+        else 'installed'
+      end as state,
+      string_agg(
+        format(
+          'create or replace trigger %I after %s on %s%s for each %s%s execute function pgmq_notify.%s(%s)',
+          present.name,
+          present.event,
+          present.relation::regclass,
+          ' referencing new table as ' || present.newtable,
+          case when present.condition is null then 'statement' else 'row' end,
+          ' when ' || present.condition,
+          present.function,
+          present.arguments
+        ) || case
+          when present.disabled then
+            format('; alter table %s disable trigger %I', present.relation::regclass, present.name)
+          else ''
+        end,
+        '; ' order by present.name
+      ) filter (where present.state in ('missing', 'stale')) as definition
+    from present
+    group by present.relation
   )
   select
     queue.queue_name,
     queue.namespace,
     queue.channel,
     queue.relation::regclass,
-    case
-      when t.oid is null then 'missing'
-      when t.tgfoid <> to_regprocedure('pgmq_notify.message_inserted()')::oid
-        or t.tgtype <> 4 -- after insert for each statement
-        or t.tgnewtable is distinct from 'inserted'
-        or t.tgargs <> (
-          select string_agg(convert_to(argument, 'UTF8') || '\x00'::bytea, ''::bytea order by position)
-          from unnest(queue.arguments) with ordinality a(argument, position)
-        ) then 'stale'
-      when t.tgenabled = 'D' then 'disabled'
-      else 'installed'
-    end,
-    format(
-      'create or replace trigger pgmq_notify_message_inserted after insert on %s '
-      'referencing new table as inserted for each statement '
-      'execute function pgmq_notify.message_inserted(%s)',
-      queue.relation::regclass,
-      (
-        select string_agg(quote_literal(argument), ', ' order by position)
-        from unnest(queue.arguments) with ordinality a(argument, position)
-      )
-    )
+    state.state,
+    state.definition
   from queue
-  left join pg_trigger t
-    on t.tgrelid = queue.relation and t.tgname = 'pgmq_notify_message_inserted'
+  join state on state.relation = queue.relation
 $pgmq_notify$;
 comment on function pgmq_notify.queues(text) is
-  'Every queue (or the named one) with a table, and whether its trigger is installed, missing, stale or disabled.';
+  'Every queue (or the named one) with a table, and whether its two triggers are installed, or one is missing, stale or disabled, in this order. trigger_definition makes what is missing or stale.';

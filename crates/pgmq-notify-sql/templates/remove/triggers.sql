@@ -1,5 +1,6 @@
 -- DROP TRIGGER locks a queue against everything, so the locks are taken as by the installation: all in
--- one statement, for a short time first, and given back in between.
+-- one statement, for a short time first, and given back in between. Those of partitions go with their
+-- queue's.
 do $pgmq_notify$
 declare
   doomed record;
@@ -15,11 +16,11 @@ begin
         case when attempt <= {{ short_attempts }} then '{{ short_wait }}ms' else '{{ lock_timeout }}ms' end,
         true
       );
-      select pg_catalog.string_agg(distinct 'only ' || t.tgrelid::pg_catalog.regclass, ', ') into busy
+      select pg_catalog.string_agg(distinct t.tgrelid::pg_catalog.regclass::text, ', ') into busy
       from pg_catalog.pg_trigger t
       join pg_catalog.pg_proc p on p.oid = t.tgfoid
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-      where n.nspname = 'pgmq_notify' and not t.tgisinternal;
+      where n.nspname = 'pgmq_notify' and t.tgparentid = 0;
       if busy is not null then
         execute pg_catalog.format('lock table %s in access exclusive mode', busy);
       end if;
@@ -28,7 +29,7 @@ begin
         from pg_catalog.pg_trigger t
         join pg_catalog.pg_proc p on p.oid = t.tgfoid
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        where n.nspname = 'pgmq_notify' and not t.tgisinternal
+        where n.nspname = 'pgmq_notify' and t.tgparentid = 0
       loop
         execute pg_catalog.format('drop trigger %I on %s', doomed.tgname, doomed.relation);
       end loop;
@@ -42,7 +43,7 @@ begin
   if not done then
 {%- let conflicting = "array['AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']" %}
 {% include "objects/blockers.sql" %}
-    raise exception 'pgmq-notify could not lock every queue to remove its trigger: %', blockers
+    raise exception 'pgmq-notify could not lock every queue to remove its triggers: %', blockers
       using
         errcode = 'lock_not_available',
         hint = 'Nothing was changed. End the long transactions (select pg_terminate_backend(pid)) or try again later.';

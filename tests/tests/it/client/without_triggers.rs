@@ -1,9 +1,11 @@
 //! `with_triggers_enabled(false)`: the client sends and creates through functions that notify.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use pgmq_notify_client::{ErrorKind, Partitions, PgmqNotifyClient, PgmqNotifyConfig};
+use pgmq_notify_client::{
+    ErrorKind, MessageVisibility, Partitions, PgmqNotifyClient, PgmqNotifyConfig, When,
+};
 use pgmq_notify_core::PgmqNotifyEvent;
 use pgmq_notify_tests::{Heard, Pgmq, TestDatabase};
 use serde_json::json;
@@ -93,6 +95,48 @@ async fn creating_sending_and_dropping_publish_their_events() {
 }
 
 #[tokio::test]
+async fn a_message_given_back_is_published() {
+    let database = TestDatabase::migrated(&config()).await;
+    let client = PgmqNotifyClient::with_pool(database.pool().clone(), config()).unwrap();
+    client.create_queue("Orders_queue").await.unwrap();
+    let sent = client.send_batch("Orders_queue", 0..2).await.unwrap();
+    let mut heard = Heard::messages(&database, &config()).await;
+    for at in [
+        When::from(Duration::ZERO),
+        When::from(SystemTime::UNIX_EPOCH),
+    ] {
+        for batch in [false, true] {
+            let held = client
+                .read_batch::<u8>("Orders_queue", LONG, 2)
+                .await
+                .unwrap();
+            assert_eq!(held.len(), 2);
+            let mut given_back: Vec<MessageVisibility> = Vec::new();
+            if batch {
+                given_back = client
+                    .set_vt_batch("Orders_queue", &sent, at)
+                    .await
+                    .unwrap();
+            } else {
+                for id in &sent {
+                    given_back.extend(client.set_vt("Orders_queue", *id, at).await.unwrap());
+                }
+            }
+            for (id, given_back) in sent.iter().zip(given_back) {
+                assert_eq!(given_back.msg_id, *id);
+                let event = heard.event().await;
+                assert!(
+                    matches!(&event, PgmqNotifyEvent::MessageReady(e) if e.msg_id == *id),
+                    "{event:?}"
+                );
+            }
+        }
+    }
+    let sent = client.set_vt("Orders_queue", 99, Duration::ZERO).await;
+    assert_eq!(sent.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_rolled_back_send_publishes_nothing() {
     let database = TestDatabase::migrated(&config()).await;
     let client = PgmqNotifyClient::with_pool(database.pool().clone(), config()).unwrap();
@@ -136,6 +180,11 @@ async fn a_missing_installation_is_an_error_that_names_the_generator() {
             client.send_batch("orders_queue", [1]).await.unwrap_err(),
             client.send_topic("a", &1).await.unwrap_err(),
             client.send_batch_topic("a", [1]).await.unwrap_err(),
+            client.set_vt("orders_queue", 1, LONG).await.unwrap_err(),
+            client
+                .set_vt_batch("orders_queue", &[1], LONG)
+                .await
+                .unwrap_err(),
         ] {
             assert_eq!(
                 error.kind(),

@@ -95,6 +95,39 @@ async fn what_is_delayed_over_a_gap_is_told_once_when_it_is_visible() {
 }
 
 #[tokio::test]
+async fn a_retry_is_told_once_when_it_is_due_also_over_a_gap() {
+    let (database, mut listener) = listening(10).await;
+    for (cut, seconds) in [(false, 1), (true, 4)] {
+        let retried = send(&database, "orders_queue").await;
+        assert_eq!(next_message(&mut listener).await.1, retried);
+        let sql = format!(
+            "select pgmq.read('orders_queue', 3600, 1); select pgmq.set_vt('orders_queue', {retried}::bigint, {seconds})"
+        );
+        database.run(sql).await.unwrap();
+        let fence = send(&database, "orders_queue").await;
+        assert_eq!(next_message(&mut listener).await.1, fence);
+        if cut {
+            terminate(&database).await;
+            gap(&mut listener).await;
+            // It waits, and the catch-up says so.
+            assert_eq!(next_message(&mut listener).await.1, fence);
+        }
+        assert_eq!(next_message(&mut listener).await.1, retried);
+        assert!(is_visible(&database, retried).await);
+        database
+            .run("delete from pgmq.q_orders_queue")
+            .await
+            .unwrap();
+        let last = send_delayed(&database, 1).await;
+        assert_eq!(next_message(&mut listener).await.1, last);
+        database
+            .run("delete from pgmq.q_orders_queue")
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
 async fn beyond_the_bound_the_catch_up_finds_what_is_due() {
     let (database, mut listener) = listening(3).await;
     for _ in 0..9 {

@@ -1,10 +1,13 @@
-//! What a trigger adds to an insert: microseconds per insert inside one transaction, where no flush hides it.
+//! What a trigger adds to an insert: microseconds per insert inside one transaction, where no flush hides it. And what
+//! the one for updates adds to those that it has nothing to say about, and to a release ([`updates`]).
 //!
 //! The inserts are a loop on the server, which takes its own time, so that neither the network nor the client counts.
 //! A second column adds the commit (which waits for no flush here) because that is where PostgreSQL copies
 //! notifications into its queue. Nobody listens: delivery is the business of `latency`.
 
+#[path = "../support/mod.rs"]
 mod support;
+mod updates;
 
 use std::{fmt::Write as _, process::ExitCode, time::Instant};
 
@@ -49,7 +52,7 @@ fn ways() -> [(&'static str, Publisher); 5] {
 fn main() -> ExitCode {
     support::main_of(
         "trigger",
-        "Microseconds per insert, by who publishes it.",
+        "Microseconds per insert, by who publishes it, and per update.",
         |options| {
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -109,6 +112,7 @@ async fn run(options: Options) -> Result<String, Failure> {
     for lane in lanes {
         lane.connection.close().await?;
     }
+    write!(report, "\n{}", updates::run(&environment, &options).await?)?;
     Ok(report)
 }
 
