@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgmq_notify_core::QueueName;
+use pgmq_notify_core::{Namespace, QueueName};
 use pgmq_notify_listener::{CatchUp, PgmqNotifyListener};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -264,7 +264,7 @@ impl ConsumerBuilder {
                 found
                     .iter()
                     .filter(|it| is_named(&it.name))
-                    .filter_map(|it| it.namespace.as_ref().map(|it| it.as_str()))
+                    .filter_map(|it| it.namespace.as_ref().map(Namespace::as_str))
                     .collect()
             }
         };

@@ -43,8 +43,10 @@ const CLAIMED_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Route {
     pub(crate) source: Source,
     pub(crate) handler: Arc<dyn Handle>,
-    /// Messages, or groups, that hold a handler or are being claimed for one.
-    in_use: usize,
+    /// Messages that are handled, one of each group.
+    running: usize,
+    /// With those that are being claimed, or are claimed and wait for a handler.
+    outstanding: usize,
     pace: Pace,
 }
 
@@ -53,25 +55,29 @@ impl Route {
         Self {
             source,
             handler,
-            in_use: 0,
+            running: 0,
+            outstanding: 0,
             pace: Pace::default(),
         }
     }
 
-    fn free(&self) -> usize {
-        self.most().saturating_sub(self.in_use)
+    /// Of all handlers, those that it may use.
+    fn most(&self, concurrency: usize) -> usize {
+        self.source
+            .concurrency
+            .unwrap_or(usize::MAX)
+            .min(concurrency)
     }
 
-    fn most(&self) -> usize {
-        self.source.concurrency.unwrap_or(usize::MAX)
-    }
-
-    /// For how many free handlers a claim from a backlog is worth it, of so many. Each claim costs about
-    /// as much as ten messages, so those that end together are better served together.
-    fn worth(&self, concurrency: usize) -> usize {
-        let most = self.most().min(concurrency);
-        let worth = if self.pace.is_quick() { most } else { most / 2 };
-        worth.clamp(1, self.source.batch_size)
+    /// How many messages more than there are free handlers may be claimed: by the time of the answer so
+    /// many handlers will have ended. None where they take much longer than a claim.
+    fn ahead(&self, concurrency: usize) -> usize {
+        match self.source.order {
+            Order::Unordered => self
+                .pace
+                .ahead(self.most(concurrency), self.source.batch_size),
+            Order::FifoGroups => 0,
+        }
     }
 }
 
@@ -102,6 +108,8 @@ pub(crate) enum Until {
 struct Consumed {
     queue: Arc<Queue>,
     window: i64,
+    /// Claimed, and waiting for a handler that is about to be free.
+    ahead: VecDeque<Waiting>,
 }
 
 struct Looked {
@@ -129,6 +137,10 @@ struct Waiting {
     since: Instant,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one turn of the loop, on the stack"
+)]
 enum Happening {
     Command(Option<Command>),
     Looked(Looked),
@@ -152,8 +164,12 @@ pub(crate) struct Dispatcher {
     looking: FuturesUnordered<BoxFuture<'static, Looked>>,
     refreshing: Option<BoxFuture<'static, Result<Vec<Found>, Failure>>>,
     wants_refresh: bool,
-    running: JoinSet<Ended>,
-    in_use: usize,
+    handlers: JoinSet<Ended>,
+    /// As for a route.
+    running: usize,
+    outstanding: usize,
+    /// The queues with messages ahead, in the order of their turns.
+    turns: VecDeque<QueueId>,
     /// The messages of a group behind the one that is handled.
     groups: HashMap<(QueueId, i64), VecDeque<Waiting>>,
     settling: mpsc::Sender<Settlement>,
@@ -196,8 +212,10 @@ impl Dispatcher {
             looking: FuturesUnordered::new(),
             refreshing: None,
             wants_refresh: false,
-            running: JoinSet::new(),
-            in_use: 0,
+            handlers: JoinSet::new(),
+            running: 0,
+            outstanding: 0,
+            turns: VecDeque::new(),
             groups: HashMap::new(),
             settling: parts.settling,
             settled: parts.settled,
@@ -260,6 +278,7 @@ impl Dispatcher {
             Consumed {
                 queue,
                 window: WINDOW,
+                ahead: VecDeque::new(),
             },
         );
         self.schedule.add(id, Instant::now());
@@ -275,6 +294,7 @@ impl Dispatcher {
             ids.retain(|it| *it != id);
         }
         self.schedule.remove(id);
+        self.forgo(consumed.ahead);
     }
 
     /// Works until the shutdown is asked for, or all is drained. Returns the deadline of the shutdown.
@@ -294,9 +314,10 @@ impl Dispatcher {
                 Happening::Looked(looked) => self.looked(looked),
                 Happening::Ended(ended) => {
                     self.ended(ended);
-                    while let Some(Ok(ended)) = self.running.try_join_next() {
+                    while let Some(Ok(ended)) = self.handlers.try_join_next() {
                         self.ended(ended);
                     }
+                    self.start_ahead();
                 }
                 Happening::Event(event) => self.heard(event),
                 Happening::Settled(Settled { queue, due }) => {
@@ -320,6 +341,7 @@ impl Dispatcher {
                     let now = Instant::now();
                     self.outage.expire(now);
                     self.schedule.expire(now);
+                    self.forgo_late(now);
                 }
             }
         }
@@ -331,6 +353,7 @@ impl Dispatcher {
             self.schedule.next_timer(),
             self.outage.until(),
             self.patience.until(),
+            self.late(),
         ];
         let timer = timers.into_iter().flatten().min();
         let timer = async {
@@ -353,7 +376,7 @@ impl Dispatcher {
         };
         tokio::select! {
             Some(looked) = self.looking.next() => Happening::Looked(looked),
-            Some(Ok(ended)) = self.running.join_next() => Happening::Ended(ended),
+            Some(Ok(ended)) = self.handlers.join_next() => Happening::Ended(ended),
             event = event => match event {
                 Ok(event) => Happening::Event(event),
                 Err(error) => {
@@ -381,39 +404,37 @@ impl Dispatcher {
             self.wants_refresh = false;
             self.refresh();
         }
-        while !self.idle.is_empty()
-            && self.in_use < self.concurrency
-            // Settlements that do not get on hold up the claims.
-            && self.engine.held.len() < self.concurrency + UNSETTLED
-        {
-            let free = self.concurrency - self.in_use;
-            // Those that wait for their turn get the same number of handlers each.
-            let share = free.div_ceil(self.schedule.ready().max(1));
-            let (queues, routes) = (&self.queues, &self.routes);
-            let free_of = |id: QueueId| {
-                queues
-                    .get(&id)
-                    .map_or(0, |it| routes[it.queue.route].free())
+        // Settlements that do not get on hold up the claims.
+        while !self.idle.is_empty() && self.engine.held.len() < self.concurrency + UNSETTLED {
+            let most = |route: &Route| route.most(self.concurrency) + route.ahead(self.concurrency);
+            let room = |id: QueueId| {
+                let route = &self.routes[self.queues.get(&id)?.queue.route];
+                let own = most(route).saturating_sub(route.outstanding);
+                let all = self.concurrency + route.ahead(self.concurrency);
+                Some(own.min(all.saturating_sub(self.outstanding)))
             };
-            let is_worth_it = |id: QueueId, reason: Reason| {
-                let worth = queues
-                    .get(&id)
-                    .map(|it| routes[it.queue.route].worth(self.concurrency));
-                reason != Reason::FullBatch
-                    || worth.is_some_and(|worth| worth <= free.min(free_of(id)))
-                    || self.patience.is_over()
+            let is_worth_it = |id: QueueId, reason: Reason, room: usize| {
+                let worth = self.queues.get(&id).map_or(1, |it| {
+                    let worth = most(&self.routes[it.queue.route]) / 2;
+                    worth.clamp(1, it.queue.batch_size)
+                });
+                reason != Reason::FullBatch || room >= worth || self.patience.is_over()
             };
-            let next = self
-                .schedule
-                .next(|id, reason| free_of(id) > 0 && is_worth_it(id, reason));
-            let Some((id, reason)) = next else {
+            let may = |id, reason| {
+                let room = room(id).unwrap_or(0);
+                room > 0 && is_worth_it(id, reason, room)
+            };
+            let ready = self.schedule.ready().max(1);
+            let Some((id, reason)) = self.schedule.next(may) else {
                 if self.schedule.ready() > 0 {
                     self.patience.begin();
                 }
                 return;
             };
+            // Those that wait for their turn get the same number of handlers each.
+            let share = room(id).unwrap_or(0).div_ceil(ready);
+            let asked = share.min(self.queues[&id].queue.batch_size);
             self.patience.end();
-            let asked = share.min(free_of(id)).min(queues[&id].queue.batch_size);
             self.begin(id, reason, asked);
         }
     }
@@ -422,8 +443,8 @@ impl Dispatcher {
         let (Some(consumed), Some(mut connection)) = (self.queues.get(&id), self.idle.pop()) else {
             return;
         };
-        self.routes[consumed.queue.route].in_use += asked;
-        self.in_use += asked;
+        self.routes[consumed.queue.route].outstanding += asked;
+        self.outstanding += asked;
         self.engine.counters.woken(reason);
         self.engine.counted(|it| &it.claims);
         let queue = Arc::clone(&consumed.queue);
@@ -484,8 +505,10 @@ impl Dispatcher {
             result,
         } = looked;
         self.idle.push(connection);
-        self.free(route, asked);
+        self.routes[route].outstanding -= asked;
+        self.outstanding -= asked;
         let now = Instant::now();
+        self.routes[route].pace.claimed(now - before);
         match result {
             Ok(batch) => {
                 self.outage.over();
@@ -532,9 +555,13 @@ impl Dispatcher {
         self.engine.counters.in_flight(self.engine.held.len());
         match queue.order {
             Order::Unordered => {
-                for (group, waiting) in waiting {
-                    self.start(group, waiting);
+                self.routes[queue.route].outstanding += waiting.len();
+                self.outstanding += waiting.len();
+                if let Some(consumed) = self.queues.get_mut(&id) {
+                    consumed.ahead.extend(waiting.into_iter().map(|(_, it)| it));
                 }
+                self.turns.push_back(id);
+                self.start_ahead();
             }
             Order::FifoGroups => {
                 let mut heads = Vec::new();
@@ -603,6 +630,70 @@ impl Dispatcher {
         }
     }
 
+    /// Gives free handlers what waits for them, from each queue in turn.
+    fn start_ahead(&mut self) {
+        let mut passed = 0;
+        while self.running < self.concurrency && passed < self.turns.len() {
+            let Some(id) = self.turns.pop_front() else {
+                return;
+            };
+            let Some(consumed) = self.queues.get_mut(&id) else {
+                continue;
+            };
+            let route = &mut self.routes[consumed.queue.route];
+            if route.running >= route.most(self.concurrency) {
+                self.turns.push_back(id);
+                passed += 1;
+                continue;
+            }
+            let Some(waiting) = consumed.ahead.pop_front() else {
+                continue;
+            };
+            passed = 0;
+            route.outstanding -= 1;
+            self.outstanding -= 1;
+            self.turns.push_back(id);
+            if self.engine.held.holds(waiting.claimed.key) {
+                self.start(waiting.claimed.key.msg_id, waiting);
+            }
+        }
+    }
+
+    /// Gives back what was claimed for handlers that turned out to be slow.
+    fn forgo_late(&mut self, now: Instant) {
+        let late = |it: &Consumed| it.ahead.front().is_some_and(|it| it.since + LATE <= now);
+        let late: Vec<QueueId> = self
+            .queues
+            .iter()
+            .filter(|(_, it)| late(it))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            if let Some(consumed) = self.queues.get_mut(&id) {
+                let ahead = std::mem::take(&mut consumed.ahead);
+                self.routes[consumed.queue.route].pace.is_slow();
+                self.forgo(ahead);
+            }
+        }
+    }
+
+    fn forgo(&mut self, ahead: VecDeque<Waiting>) {
+        for waiting in ahead {
+            self.outstanding -= 1;
+            self.routes[waiting.claimed.queue.route].outstanding -= 1;
+            self.settle(waiting.claimed, End::GiveBack);
+        }
+    }
+
+    /// When what is claimed ahead is late.
+    fn late(&self) -> Option<Instant> {
+        let ahead = self.turns.iter().filter_map(|id| self.queues.get(id));
+        ahead
+            .filter_map(|it| it.ahead.front())
+            .map(|it| it.since + LATE)
+            .min()
+    }
+
     /// Gives the message to its handler, or moves it where it was tried often enough.
     fn start(&mut self, group: i64, waiting: Waiting) {
         let Waiting {
@@ -622,8 +713,10 @@ impl Dispatcher {
             return;
         }
         let route = &mut self.routes[claimed.queue.route];
-        route.in_use += 1;
-        self.in_use += 1;
+        route.running += 1;
+        route.outstanding += 1;
+        self.running += 1;
+        self.outstanding += 1;
         self.engine.counters.started(waited + since.elapsed());
         let engine = &self.engine;
         let claim = Claim::new(
@@ -648,7 +741,7 @@ impl Dispatcher {
                 outcome,
             }
         };
-        self.running.spawn(handling.instrument(span));
+        self.handlers.spawn(handling.instrument(span));
     }
 
     fn ended(&mut self, ended: Ended) {
@@ -658,9 +751,13 @@ impl Dispatcher {
             took,
             outcome,
         } = ended;
-        self.routes[claimed.queue.route].pace.took(took);
+        self.routes[claimed.queue.route].pace.handled(took);
         let id = claimed.key.queue;
-        self.free(claimed.queue.route, 1);
+        let route = &mut self.routes[claimed.queue.route];
+        route.running -= 1;
+        route.outstanding -= 1;
+        self.running -= 1;
+        self.outstanding -= 1;
         let may_go_on = self.conclude(&claimed, outcome);
         if claimed.queue.order == Order::FifoGroups {
             if may_go_on {
@@ -771,11 +868,6 @@ impl Dispatcher {
         }
     }
 
-    fn free(&mut self, route: usize, handlers: usize) {
-        self.in_use -= handlers;
-        self.routes[route].in_use -= handlers;
-    }
-
     fn heard(&mut self, event: Option<PgmqNotifyEvent>) {
         let Some(event) = event else {
             // The listener's task is gone, with its runtime.
@@ -793,14 +885,11 @@ impl Dispatcher {
                 self.told(&event.queue_name, event.ready_at, event.visible_at);
             }
             PgmqNotifyEvent::QueueCreated(event) => {
-                if self.may_take(&event.queue_name, &event.namespace) {
-                    self.wants_refresh = true;
-                }
+                self.wants_refresh |= self.may_take(&event.queue_name, &event.namespace);
             }
             PgmqNotifyEvent::QueueDropped(event) => {
-                if self.ids(&event.queue_name).next().is_some() {
-                    self.wants_refresh = true;
-                }
+                let is_ours = self.ids(&event.queue_name).next().is_some();
+                self.wants_refresh |= is_ours;
             }
             PgmqNotifyEvent::Resumed(_) => {
                 self.outage.over();
@@ -848,8 +937,15 @@ impl Dispatcher {
         match command {
             Command::Pause(name, answer) => {
                 let ids: Vec<QueueId> = self.ids(&name).collect();
-                let paused = ids.into_iter().filter(|id| self.schedule.pause(*id));
-                let _ = answer.send(paused.count() > 0);
+                let mut is_paused = false;
+                for id in ids {
+                    is_paused |= self.schedule.pause(id);
+                    if let Some(consumed) = self.queues.get_mut(&id) {
+                        let ahead = std::mem::take(&mut consumed.ahead);
+                        self.forgo(ahead);
+                    }
+                }
+                let _ = answer.send(is_paused);
             }
             Command::Resume(name, answer) => {
                 let ids: Vec<QueueId> = self.ids(&name).collect();
@@ -863,7 +959,7 @@ impl Dispatcher {
     /// All was looked at since the last message was handled, and nothing was found.
     fn is_drained(&mut self, until: Instant) -> bool {
         let is_idle = self.looking.is_empty()
-            && self.running.is_empty()
+            && self.handlers.is_empty()
             && self.engine.held.len() == 0
             && self.schedule.is_quiet(until);
         if is_idle && self.is_stale {
@@ -901,17 +997,25 @@ impl Dispatcher {
             }
             looked.connection.close().await;
         }
+        let ahead: Vec<VecDeque<Waiting>> = self
+            .queues
+            .values_mut()
+            .map(|it| std::mem::take(&mut it.ahead))
+            .collect();
+        for ahead in ahead {
+            self.forgo(ahead);
+        }
         let groups: Vec<(QueueId, i64)> = self.groups.keys().copied().collect();
         for (id, group) in groups {
             self.give_back_group(id, group);
         }
-        while let Ok(Some(ended)) = timeout_at(deadline, self.running.join_next()).await {
+        while let Ok(Some(ended)) = timeout_at(deadline, self.handlers.join_next()).await {
             if let Ok(ended) = ended {
                 self.conclude(&ended.claimed, ended.outcome);
             }
         }
-        let aborted = self.running.len();
-        self.running.shutdown().await;
+        let aborted = self.handlers.len();
+        self.handlers.shutdown().await;
         for claimed in self.engine.held.snapshot() {
             if claimed.is_open() {
                 self.settle(claimed, End::Return);
@@ -927,22 +1031,46 @@ impl Dispatcher {
     }
 }
 
-/// How long the handlers of a source take, by the last few dozen of them.
+/// How long the handlers and the claims of a source take, by the last few dozen of them.
 #[derive(Debug, Default)]
 struct Pace {
-    micros: f64,
+    /// Microseconds.
+    handler: f64,
+    claim: f64,
 }
 
 impl Pace {
-    fn took(&mut self, took: Duration) {
-        self.micros += (took.as_secs_f64() * 1e6 - self.micros) / 32.0;
+    fn handled(&mut self, took: Duration) {
+        self.handler += (took.as_secs_f64() * 1e6 - self.handler) / 32.0;
     }
 
-    /// They take less than a claim does.
-    fn is_quick(&self) -> bool {
-        self.micros < 250.0
+    fn claimed(&mut self, took: Duration) {
+        self.claim += (took.as_secs_f64() * 1e6 - self.claim) / 32.0;
+    }
+
+    /// That was not foreseen.
+    fn is_slow(&mut self) {
+        self.handler = LATE.as_secs_f64() * 1e6;
+    }
+
+    /// How often so many handlers end within a claim, and no more than are claimed at a time.
+    fn ahead(&self, handlers: usize, most: usize) -> usize {
+        if self.handler == 0.0 {
+            return 0;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "neither is negative, and the result is bounded"
+        )]
+        let ahead = (handlers as f64 * (self.claim / self.handler)).min(1e6) as usize;
+        ahead.min(most.saturating_sub(handlers))
     }
 }
+
+/// What waits for a handler for so long is given back: others may have one that is free.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Handlers that have not ended by then are not waited for.
 const PATIENCE: Duration = Duration::from_millis(1);
