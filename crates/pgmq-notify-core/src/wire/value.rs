@@ -107,15 +107,16 @@ pub(super) fn end_of_plain_string(text: &[u8], start: usize) -> Option<usize> {
     (text.get(end)? == &b'"').then_some(end)
 }
 
-/// How many bytes from `at` on are neither a quotation mark, a backslash nor a control character. Eight at
-/// a time: a notification ends with more bytes than that behind its last string.
+/// How many bytes from `at` on are neither a quotation mark, a backslash nor a control character.
+/// `None` when the text ends before.
 #[inline]
 fn plain(text: &[u8], at: usize) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
     // The lowest bit that is set is right; one above it may be set by the borrow of a subtraction.
     let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes & HIGH;
-    for (index, eight) in text.get(at..)?.as_chunks::<8>().0.iter().enumerate() {
+    let (eights, rest) = text.get(at..)?.as_chunks::<8>();
+    for (index, eight) in eights.iter().enumerate() {
         let eight = u64::from_le_bytes(*eight);
         let control = eight.wrapping_sub(ONES * 0x20) & !eight & HIGH;
         let quotation_mark = is_zero(eight ^ (ONES * u64::from(b'"')));
@@ -125,7 +126,10 @@ fn plain(text: &[u8], at: usize) -> Option<usize> {
             return Some(index * 8 + found.trailing_zeros() as usize / 8);
         }
     }
-    None
+    let found = rest
+        .iter()
+        .position(|it| matches!(it, ..0x20 | b'"' | b'\\'));
+    found.map(|index| eights.len() * 8 + index)
 }
 
 #[inline]
