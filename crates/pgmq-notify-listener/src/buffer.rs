@@ -12,7 +12,7 @@ pub(crate) use batch::{Batch, Entry};
 
 /// The most notifications that the reading task collects before it hands them over and lets another task
 /// run.
-const LARGEST_TURN: usize = 64;
+const LARGEST_TURN: usize = 128;
 
 /// Between the reading task and the application: bounded, and never in the way of the reader.
 ///
@@ -155,6 +155,12 @@ impl Buffer {
             room if room >= wanted => room,
             _ => beside(self.unconsumed.load(Ordering::Acquire)),
         }
+    }
+
+    /// Whether more than half of the room is taken, as it is when the application falls behind.
+    pub(crate) fn is_filling(&self) -> bool {
+        let unconsumed = self.unconsumed.load(Ordering::Acquire);
+        self.state().stored.notifications() + unconsumed > self.capacity / 2
     }
 
     /// Marks a gap behind what is stored.

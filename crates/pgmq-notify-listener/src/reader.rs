@@ -7,6 +7,7 @@ use pgmq_notify_core::ResumeReason;
 use sqlx::PgPool;
 use sqlx::postgres::PgNotification;
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
@@ -21,6 +22,9 @@ use crate::session::Session;
 use crate::stats::ReaderCounters;
 use crate::wanted::Wanted;
 use crate::{ListenerError, ListenerErrorKind, ListenerStatus};
+
+/// How often the reading task lets others run before it reads on.
+const LONGEST_PAUSE: u32 = 8;
 
 /// What the reading task and the application both see.
 #[derive(Debug)]
@@ -149,9 +153,22 @@ impl Reader {
             // After a silence the application runs first, before this task asks an empty socket: it
             // gets the event as early as from a loop of its own. In a burst it is woken once for many,
             // and this task pauses, because on a single thread the two have to take turns.
-            let is_long = batch.notifications() >= turn;
-            if (waited || is_long) && (self.hand_over(batch) || is_long) {
-                tokio::task::yield_now().await;
+            if batch.notifications() >= turn {
+                self.hand_over(batch);
+                self.pause().await;
+            } else if waited && self.hand_over(batch) {
+                yield_now().await;
+            }
+        }
+    }
+
+    /// Lets the application run, and longer where it falls behind: Tokio gives it a budget, which may be
+    /// used up after fewer events than were handed over. But not for long; it may as well be asleep.
+    async fn pause(&self) {
+        for _ in 0..LONGEST_PAUSE {
+            yield_now().await;
+            if !self.shared.buffer.is_filling() {
+                break;
             }
         }
     }

@@ -118,9 +118,9 @@ impl Lane {
         self.dropped += receiver.stop()?;
         let lasted = arrivals.last.duration_since(arrivals.first);
         self.per_second
-            .push(f64::from(events - 1) / lasted.as_secs_f64());
+            .push(f64::from(arrivals.events - 1) / lasted.as_secs_f64());
         if let (Some(before), Some(after)) = (before, after) {
-            let each = |used: Duration| used.as_secs_f64() * 1e6 / f64::from(events);
+            let each = |used: Duration| used.as_secs_f64() * 1e6 / f64::from(arrivals.events);
             self.client.push(each(after.0.saturating_sub(before.0)));
             self.server.push(each(after.1.saturating_sub(before.1)));
         }

@@ -44,6 +44,8 @@ pub(crate) enum Threads {
 pub(crate) struct Arrivals {
     pub(crate) first: Instant,
     pub(crate) last: Instant,
+    /// How many there were: what a full buffer drops never arrives.
+    pub(crate) events: u32,
 }
 
 #[derive(Debug)]
@@ -163,9 +165,9 @@ impl Source {
 
     async fn burst(&mut self, events: u32) -> Result<Arrivals, Failure> {
         let before = self.dropped();
-        let (mut arrived, mut dropped) = (0, 0);
+        let (mut arrived, mut dropped) = (0_u32, 0);
         let mut first = None;
-        while arrived + dropped < u64::from(events) {
+        while u64::from(arrived) + dropped < u64::from(events) {
             match self.next().await? {
                 Next::Event => arrived += 1,
                 // All that was dropped is known by then.
@@ -175,7 +177,11 @@ impl Source {
         }
         let last = Instant::now();
         let first = first.ok_or("a burst of nothing")?;
-        Ok(Arrivals { first, last })
+        Ok(Arrivals {
+            first,
+            last,
+            events: arrived,
+        })
     }
 
     async fn next(&mut self) -> Result<Next, Failure> {

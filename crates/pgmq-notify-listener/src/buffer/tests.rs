@@ -213,7 +213,7 @@ fn what_was_stored_outlives_the_reader() {
 
 #[test]
 fn a_reader_takes_turns_before_it_has_filled_the_buffer() {
-    for (capacity, turn) in [(1, 1), (2, 1), (10, 5), (1000, 64), (usize::MAX, 64)] {
+    for (capacity, turn) in [(1, 1), (2, 1), (10, 5), (1000, 128), (usize::MAX, 128)] {
         assert_eq!(open(capacity).turn(), turn, "{capacity}");
     }
 }
