@@ -1,5 +1,6 @@
-use pgmq_notify_core::{ResumeReason, ResumedEvent};
 use std::time::Duration;
+
+use pgmq_notify_core::{ResumeReason, ResumedEvent};
 
 /// A batch that is empty again keeps so much room for the next one: it may have held bodies of eight
 /// kilobytes each.
