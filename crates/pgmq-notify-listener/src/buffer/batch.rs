@@ -113,8 +113,8 @@ impl Batch {
 mod tests {
     use super::*;
 
-    fn notification<'a>(channel: &'a str, payload: &'a str) -> Option<Entry<'a>> {
-        Some(Entry::Notification { channel, payload })
+    fn notification<'a>(channel: &'a str, payload: &'a str) -> Entry<'a> {
+        Entry::Notification { channel, payload }
     }
 
     #[test]
@@ -123,9 +123,9 @@ mod tests {
         batch.push("a", "ä 1");
         batch.push_resumed(ResumeReason::Reconnected, Duration::from_secs(1));
         batch.push("b", "");
-        assert_eq!(batch.next(), notification("a", "ä 1"));
+        assert_eq!(batch.next(), Some(notification("a", "ä 1")));
         assert!(matches!(batch.next(), Some(Entry::Resumed(_))));
-        assert_eq!(batch.next(), notification("b", ""));
+        assert_eq!(batch.next(), Some(notification("b", "")));
         assert_eq!(batch.next(), None);
     }
 
@@ -139,7 +139,7 @@ mod tests {
         batch.extend(&other, 2);
         assert_eq!(batch.notifications(), 3);
         for (channel, payload) in [("a", "1"), ("b", "22"), ("b", "333")] {
-            assert_eq!(batch.next(), notification(channel, payload));
+            assert_eq!(batch.next(), Some(notification(channel, payload)));
         }
         assert_eq!(batch.next(), None);
     }
