@@ -1,6 +1,9 @@
 //! JSON both ways: one flat object whose field `event_type` says which event it is.
 
 mod fields;
+mod published;
+mod time;
+mod value;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -169,12 +172,18 @@ impl Wire<'_> {
     }
 }
 
+/// An event as anybody may write it.
+fn read(text: &str) -> Result<PgmqNotifyEvent, DecodeEventError> {
+    let mut wire = Wire::read(text).map_err(|error| DecodeEventError(Reason::Json(error)))?;
+    wire.event()
+}
+
 fn field<T>(name: &'static str, value: Option<T>) -> Result<T, DecodeEventError> {
     value.ok_or_else(|| DecodeEventError::missing(name))
 }
 
 fn time(name: &'static str, value: Option<&str>) -> Result<SystemTime, DecodeEventError> {
-    humantime::parse_rfc3339(field(name, value)?).map_err(|error| {
+    time::parse(field(name, value)?).map_err(|error| {
         let why = format!(
             "{:?} is no RFC 3339 time in UTC: {error}",
             value.unwrap_or_default()
@@ -193,8 +202,10 @@ impl PgmqNotifyEvent {
     /// When `text` is no event; an unknown `event_type` is told apart by
     /// [`DecodeEventError::unknown_event_type`].
     pub fn from_json(text: &str) -> Result<Self, DecodeEventError> {
-        let mut wire = Wire::read(text).map_err(|error| DecodeEventError(Reason::Json(error)))?;
-        wire.event()
+        match published::read(text) {
+            Some(event) => Ok(event),
+            None => read(text),
+        }
     }
 
     /// Writes the event as one JSON object, without line breaks of its own. Feature `serde`.

@@ -1,4 +1,5 @@
-use std::collections::VecDeque;
+mod batch;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -7,25 +8,27 @@ use std::time::Duration;
 use pgmq_notify_core::{ResumeReason, ResumedEvent};
 use tokio::time::Instant;
 
-/// The most notifications that the reading task stores before it lets another task run.
-const LARGEST_TURN: usize = 64;
+pub(crate) use batch::{Batch, Entry};
+
+/// The most notifications that the reading task collects before it hands them over and lets another task
+/// run.
+const LARGEST_TURN: usize = 128;
 
 /// Between the reading task and the application: bounded, and never in the way of the reader.
 ///
-/// The application takes everything at once, so that it locks once per batch.
+/// What the socket brings at once is handed over at once, and the application takes all that is there:
+/// each locks once per batch.
 #[derive(Debug)]
-pub(crate) struct Buffer<T> {
+pub(crate) struct Buffer {
     capacity: usize,
     /// How many notifications the application has taken and not yet consumed. They count.
     unconsumed: AtomicUsize,
-    state: Mutex<State<T>>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct State<T> {
-    entries: VecDeque<Entry<T>>,
-    /// How many of the entries are notifications.
-    notifications: usize,
+struct State {
+    stored: Batch,
     /// How many notifications the application took last: never less than are unconsumed.
     taken: usize,
     overflow_since: Option<Instant>,
@@ -41,22 +44,16 @@ enum Side {
     Ended,
 }
 
-/// What the application takes.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry<T> {
-    Notification(T),
-    Resumed(ResumedEvent),
-}
-
-/// What became of a notification.
+/// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Push {
-    /// The application finds it, but a waiting one is not woken by it.
-    Stored,
-    /// The first that found no room: here a gap begins, of which the application will be told.
-    Full,
-    /// It belongs to that gap.
-    Overflowed,
+pub(crate) struct Pushed {
+    /// How many of its notifications found no room.
+    pub(crate) dropped: u64,
+    /// Whether the first of them begins a gap, of which the application will be told. Otherwise they
+    /// belong to one that began before.
+    pub(crate) overflows: bool,
+    /// Whether the application waited.
+    pub(crate) woke: bool,
 }
 
 /// What there was to take.
@@ -70,15 +67,14 @@ pub(crate) enum Take {
     Ended,
 }
 
-impl<T> Buffer<T> {
+impl Buffer {
     /// `capacity` counts notifications and is not 0. Without a reader until [`open`](Self::open).
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
             unconsumed: AtomicUsize::new(0),
             state: Mutex::new(State {
-                entries: VecDeque::new(),
-                notifications: 0,
+                stored: Batch::default(),
                 taken: 0,
                 overflow_since: None,
                 overflows: 0,
@@ -94,7 +90,7 @@ impl<T> Buffer<T> {
         self.capacity
     }
 
-    /// How many notifications the reader may store before it must let the application run.
+    /// How many notifications the reader may collect before it must let the application run.
     ///
     /// On a runtime of one thread a reader that never yields would fill the buffer before an
     /// application that is quick enough ever runs.
@@ -114,36 +110,57 @@ impl<T> Buffer<T> {
         wake(state);
     }
 
-    /// Stores a notification, or notes that it did not fit. Never waits for the application.
+    /// Stores what has room of a batch without gaps, empties it, and wakes the application if it waits.
+    /// Never waits for the application.
     ///
     /// After the first one that does not fit, nothing fits until the application has consumed
     /// everything: otherwise a slow application would get a gap between any two events.
-    pub(crate) fn push(&self, notification: T) -> Push {
-        let mut state = self.state();
-        if state.overflow_since.is_some() {
-            state.overflowed += 1;
-            return Push::Overflowed;
+    pub(crate) fn push(&self, batch: &mut Batch) -> Pushed {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let count = batch.notifications();
+        let stored = count.min(match state.overflow_since {
+            Some(_) => 0,
+            None => self.room(state, count),
+        });
+        if stored == count && state.stored.is_empty() {
+            std::mem::swap(&mut state.stored, batch);
+        } else {
+            state.stored.extend(batch, stored);
         }
-        // The counter is shared with the application's core: it is looked at only when it matters.
-        if state.notifications + state.taken >= self.capacity
-            && state.notifications + self.unconsumed.load(Ordering::Acquire) >= self.capacity
-        {
+        let dropped = (count - stored) as u64;
+        let overflows = dropped > 0 && state.overflow_since.is_none();
+        if overflows {
             state.overflow_since = Some(Instant::now());
             state.overflows += 1;
-            state.overflowed += 1;
-            return Push::Full;
         }
-        state.notifications += 1;
-        state.entries.push_back(Entry::Notification(notification));
-        Push::Stored
+        state.overflowed += dropped;
+        let woke = wake(guard);
+        batch.clear();
+        Pushed {
+            dropped,
+            overflows,
+            woke,
+        }
     }
 
-    /// Wakes the application, if it waits; returns whether it did.
-    ///
-    /// Apart from [`push`](Self::push), because a wake-up may cost more than everything else that is
-    /// done for a notification: in a burst, one is enough for many.
-    pub(crate) fn wake(&self) -> bool {
-        wake(self.state())
+    /// Whether there is room for so many, or for how many of them.
+    fn room(&self, state: &State, wanted: usize) -> usize {
+        let beside = |taken: usize| {
+            let free = self.capacity.saturating_sub(state.stored.notifications());
+            free.saturating_sub(taken)
+        };
+        // The counter is shared with the application's core: it is looked at only when it matters.
+        match beside(state.taken) {
+            room if room >= wanted => room,
+            _ => beside(self.unconsumed.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Whether more than half of the room is taken, as it is when the application falls behind.
+    pub(crate) fn is_filling(&self) -> bool {
+        let unconsumed = self.unconsumed.load(Ordering::Acquire);
+        self.state().stored.notifications() + unconsumed > self.capacity / 2
     }
 
     /// Marks a gap behind what is stored.
@@ -155,25 +172,17 @@ impl<T> Buffer<T> {
         if state.overflow_since.is_some() {
             return;
         }
-        if let Some(Entry::Resumed(before)) = state.entries.back_mut() {
-            before.gap += gap;
-        } else {
-            let resumed = ResumedEvent { reason, gap };
-            state.entries.push_back(Entry::Resumed(resumed));
-        }
+        state.stored.push_resumed(reason, gap);
         wake(state);
     }
 
-    /// Moves everything into `taken`, which is empty.
-    pub(crate) fn poll_take(
-        &self,
-        cx: &mut Context<'_>,
-        taken: &mut VecDeque<Entry<T>>,
-    ) -> Poll<Take> {
+    /// Moves everything into `taken`, of which everything was read.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, taken: &mut Batch) -> Poll<Take> {
+        taken.clear();
         let mut state = self.state();
-        if !state.entries.is_empty() {
-            std::mem::swap(&mut state.entries, taken);
-            state.taken = std::mem::take(&mut state.notifications);
+        if !state.stored.is_empty() {
+            std::mem::swap(&mut state.stored, taken);
+            state.taken = taken.notifications();
             self.unconsumed.store(state.taken, Ordering::Release);
             return Poll::Ready(Take::Entries);
         }
@@ -208,13 +217,13 @@ impl<T> Buffer<T> {
         (state.overflows, state.overflowed)
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Wakes after unlocking: the woken application wants the lock.
-fn wake<T>(mut state: MutexGuard<'_, State<T>>) -> bool {
+fn wake(mut state: MutexGuard<'_, State>) -> bool {
     let waiting = state.waiting.take();
     drop(state);
     waiting.map(Waker::wake).is_some()

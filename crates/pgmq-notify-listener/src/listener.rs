@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use pgmq_notify_core::{Channels, PgmqNotifyConfig, PgmqNotifyEvent, ResumeReason};
 use sqlx::PgPool;
-use sqlx::postgres::PgNotification;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
 use crate::abandon::Opening;
-use crate::buffer::Entry;
+use crate::buffer::Batch;
 use crate::catch_up::{CatchingUp, KnownQueues};
 use crate::heartbeat::Heartbeat;
 use crate::held::Held;
@@ -38,7 +37,7 @@ pub struct PgmqNotifyListener {
     pub(crate) subscriptions: Subscriptions,
     heartbeat: Heartbeat,
     pub(crate) reading: Reading,
-    pub(crate) taken: VecDeque<Entry<PgNotification>>,
+    pub(crate) taken: Batch,
     pub(crate) catch_up: CatchUp,
     pub(crate) catching_up: Option<CatchingUp>,
     /// What the catch-up has found and the application has not taken: one page at most.
@@ -108,7 +107,7 @@ impl PgmqNotifyListener {
             subscriptions: Subscriptions::default(),
             heartbeat: Heartbeat::default(),
             reading: Reading::Never,
-            taken: VecDeque::new(),
+            taken: Batch::default(),
             catch_up: CatchUp::default(),
             catching_up: None,
             found: VecDeque::new(),

@@ -1,5 +1,5 @@
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
@@ -7,12 +7,13 @@ use pgmq_notify_core::ResumeReason;
 use sqlx::PgPool;
 use sqlx::postgres::PgNotification;
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
 use crate::abandon::abandon;
 use crate::backoff::Backoff;
-use crate::buffer::{Buffer, Push};
+use crate::buffer::{Batch, Buffer};
 use crate::heartbeat::{Heartbeat, Silence};
 use crate::meters::Meters;
 use crate::opening::open;
@@ -22,12 +23,15 @@ use crate::stats::ReaderCounters;
 use crate::wanted::Wanted;
 use crate::{ListenerError, ListenerErrorKind, ListenerStatus};
 
+/// How often the reading task lets others run before it reads on.
+const LONGEST_PAUSE: u32 = 8;
+
 /// What the reading task and the application both see.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) private: PrivateChannel,
     pub(crate) wanted: Wanted,
-    pub(crate) buffer: Buffer<PgNotification>,
+    pub(crate) buffer: Buffer,
     status: watch::Sender<ListenerStatus>,
     pub(crate) counters: ReaderCounters,
     pub(crate) meters: Meters,
@@ -99,10 +103,11 @@ impl Reader {
 
     /// Reads until it is aborted.
     pub(crate) async fn run(mut self, mut session: Session) {
+        let mut batch = Batch::default();
         loop {
-            let error = self.read(&mut session).await;
+            let error = self.read(&mut session, &mut batch).await;
             let since = Instant::now();
-            self.shared.buffer.wake();
+            self.hand_over(&mut batch);
             self.shared.counters.session_lost();
             self.shared.meters.gap(ResumeReason::Reconnected);
             abandon(session);
@@ -110,23 +115,22 @@ impl Reader {
         }
     }
 
-    /// Reads until the session is lost, and returns why.
-    async fn read(&self, session: &mut Session) -> ListenerError {
+    /// Reads until the session is lost, and returns why. What was read last is in the batch.
+    async fn read(&self, session: &mut Session, batch: &mut Batch) -> ListenerError {
         let Shared { wanted, buffer, .. } = &*self.shared;
         let private = self.shared.private.name().as_str();
         let turn = buffer.turn();
         let answer = self.heartbeat.answer;
         let mut silence = Silence::new(self.heartbeat.quiet);
-        // Notifications that a waiting application has not been woken for.
-        let mut quiet = 0;
         loop {
-            let (received, waited) = unless_silent(session.receive(), &mut silence, || {
-                if quiet > 0 {
-                    buffer.wake();
-                    quiet = 0;
-                }
-            })
-            .await;
+            let (received, waited) = {
+                // Pinned where it is made: it is large, and to move it takes longer than to poll it.
+                let receiving = pin!(session.receive());
+                unless_silent(receiving, &mut silence, || {
+                    self.hand_over(batch);
+                })
+                .await
+            };
             let received = match received {
                 Some(received) => received.map(Some),
                 None => self.ask(session).await,
@@ -136,15 +140,12 @@ impl Reader {
                 Ok(None) => continue,
                 Err(error) => return error,
             };
-            if notification.channel() != private {
-                let pushed = buffer.push(notification);
-                if pushed != Push::Stored {
-                    self.overflowed(pushed);
-                }
-                quiet += 1;
+            let channel = notification.channel();
+            if channel != private {
+                batch.push(channel, notification.payload());
             }
             if session.is_behind(wanted) {
-                buffer.wake();
+                self.hand_over(batch);
                 if let Err(error) = session.follow(wanted, answer).await {
                     return error;
                 }
@@ -152,20 +153,44 @@ impl Reader {
             // After a silence the application runs first, before this task asks an empty socket: it
             // gets the event as early as from a loop of its own. In a burst it is woken once for many,
             // and this task pauses, because on a single thread the two have to take turns.
-            let is_long = quiet >= turn;
-            if waited || is_long {
-                quiet = 0;
-                if buffer.wake() || is_long {
-                    tokio::task::yield_now().await;
-                }
+            if batch.notifications() >= turn {
+                self.hand_over(batch);
+                self.pause().await;
+            } else if waited && self.hand_over(batch) {
+                yield_now().await;
             }
         }
     }
 
+    /// Lets the application run, and longer where it falls behind: Tokio gives it a budget, which may be
+    /// used up after fewer events than were handed over. But not for long; it may as well be asleep.
+    async fn pause(&self) {
+        for _ in 0..LONGEST_PAUSE {
+            yield_now().await;
+            if !self.shared.buffer.is_filling() {
+                break;
+            }
+        }
+    }
+
+    /// Gives the application what was read, and returns whether it waited for that.
+    ///
+    /// The reading task waits for nothing before: it may be aborted wherever it waits.
+    fn hand_over(&self, batch: &mut Batch) -> bool {
+        if batch.notifications() == 0 {
+            return false;
+        }
+        let pushed = self.shared.buffer.push(batch);
+        if pushed.dropped > 0 {
+            self.overflowed(pushed.dropped, pushed.overflows);
+        }
+        pushed.woke
+    }
+
     /// A slow application overflows again and again: each power of two is a warning.
-    fn overflowed(&self, pushed: Push) {
-        self.shared.meters.overflowed();
-        if pushed == Push::Full {
+    fn overflowed(&self, dropped: u64, is_first: bool) {
+        self.shared.meters.overflowed(dropped);
+        if is_first {
             self.shared.meters.gap(ResumeReason::Overflow);
             let (count, _) = self.shared.buffer.overflows();
             let capacity = self.shared.buffer.capacity();
@@ -236,11 +261,10 @@ impl Drop for Reader {
 /// The output, or `None` after a silence, and whether it was waited for; `before_waiting` runs before
 /// each wait.
 async fn unless_silent<F: Future>(
-    future: F,
+    mut future: Pin<&mut F>,
     silence: &mut Silence,
     mut before_waiting: impl FnMut(),
 ) -> (Option<F::Output>, bool) {
-    let mut future = pin!(future);
     let mut waited = false;
     let output = poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use futures_core::Stream;
 use pgmq_notify_core::{PgmqNotifyEvent, ResumeReason, ResumedEvent};
-use sqlx::postgres::PgNotification;
 use tokio::task::coop;
 use tokio::time::Instant;
 
@@ -125,10 +124,17 @@ impl PgmqNotifyListener {
                 progress.made_progress();
                 continue;
             }
-            let event = match self.taken.pop_front() {
-                Some(Entry::Notification(notification)) => {
+            let event = match self.taken.next() {
+                Some(Entry::Notification { channel, payload }) => {
                     self.shared.buffer.consumed();
-                    self.decoded(&notification)
+                    match decode(payload) {
+                        Ok(event) => self.wanted(event),
+                        Err(unreadable) => {
+                            let channel = channel.to_owned();
+                            self.survive(&unreadable, &channel);
+                            None
+                        }
+                    }
                 }
                 Some(Entry::Resumed(resumed)) => Some(PgmqNotifyEvent::Resumed(resumed)),
                 None => match ready!(self.shared.buffer.poll_take(cx, &mut self.taken)) {
@@ -150,27 +156,18 @@ impl PgmqNotifyListener {
         }
     }
 
-    /// The event of a notification, if it is one that the application wants.
-    fn decoded(&mut self, notification: &PgNotification) -> Option<PgmqNotifyEvent> {
-        // It is UTF-8: whatever the database's encoding, the server checks what it sends.
-        match decode(notification.payload()) {
-            Ok(event) => {
-                if let Some(known) = &mut self.known_queues {
-                    known.observe(&event);
-                }
-                if self.subscriptions.want(&event) {
-                    return Some(event);
-                }
-                if !self.subscriptions.listen_for(&event) {
-                    self.stats.unsubscribed += 1;
-                }
-                None
-            }
-            Err(unreadable) => {
-                self.survive(&unreadable, notification.channel());
-                None
-            }
+    /// The event, if it is one that the application wants.
+    fn wanted(&mut self, event: PgmqNotifyEvent) -> Option<PgmqNotifyEvent> {
+        if let Some(known) = &mut self.known_queues {
+            known.observe(&event);
         }
+        if self.subscriptions.want(&event) {
+            return Some(event);
+        }
+        if !self.subscriptions.listen_for(&event) {
+            self.stats.unsubscribed += 1;
+        }
+        None
     }
 
     /// Looks for what was missed, while the events that came since wait in the buffer.

@@ -14,6 +14,7 @@
 mod deliveries;
 mod environment;
 mod options;
+mod processor;
 mod publisher;
 mod statistics;
 mod table;
@@ -21,6 +22,7 @@ mod table;
 pub(crate) use deliveries::Deliveries;
 pub(crate) use environment::Environment;
 pub(crate) use options::{Flush, Options, Request};
+pub(crate) use processor::processor_time;
 pub(crate) use publisher::{Publisher, Queue};
 pub(crate) use statistics::{Sample, ratio};
 pub(crate) use table::Table;

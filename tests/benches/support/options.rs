@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
-Options, after `cargo bench -p pgmq-notify-tests [--bench send|latency|trigger] --`:
+Options, after `cargo bench -p pgmq-notify-tests [--bench NAME] --`:
   --quick            a few seconds, only to see that it works
-  --rounds N         how often every way has its turn (send, trigger)
+  --rounds N         how often every way has its turn (send, throughput, trigger)
   --slice SECONDS    how long a turn is (send)
   --senders 1,8,32   how many send at a time (send)
-  --messages N       how many messages a way sends (latency), or one turn inserts (trigger)
+  --messages N       how many messages a way sends (latency), one burst has (throughput), one turn inserts (trigger)
   --flush-delay MS   every flush of the WAL takes this much longer, at most 100
   --no-flush         commits wait for no flush (synchronous_commit = off)
   --help             this text

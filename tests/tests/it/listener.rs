@@ -16,6 +16,7 @@ mod proving;
 mod reconnecting;
 mod silence;
 mod subscriptions;
+mod tracing_names;
 mod visibility;
 
 use std::time::Duration;

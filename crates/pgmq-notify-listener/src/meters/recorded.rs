@@ -98,8 +98,8 @@ impl Meters {
         self.reconnects.increment(1);
     }
 
-    pub(crate) fn overflowed(&self) {
-        self.overflowed_events.increment(1);
+    pub(crate) fn overflowed(&self, events: u64) {
+        self.overflowed_events.increment(events);
     }
 
     pub(crate) fn unreadable(&self, is_unknown_type: bool) {

@@ -24,7 +24,7 @@ impl Meters {
 
     pub(crate) fn reconnected(&self) {}
 
-    pub(crate) fn overflowed(&self) {}
+    pub(crate) fn overflowed(&self, _events: u64) {}
 
     pub(crate) fn unreadable(&self, _is_unknown_type: bool) {}
 

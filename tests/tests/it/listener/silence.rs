@@ -10,7 +10,7 @@ use pgmq_notify_tests::{Pgmq, Server, Settings, TestDatabase, eventually};
 use super::{SOON, backends, create, gap, next_message, send};
 
 /// An own server: a stopped backend would hold up others, and only here are they processes to stop.
-async fn server() -> (Server, TestDatabase) {
+pub(super) async fn server() -> (Server, TestDatabase) {
     let server = Server::start(Settings::new()).await.expect("a server");
     let database = TestDatabase::on(&server, Pgmq::V1_13).await;
     database.migrate(&PgmqNotifyConfig::new()).await;
@@ -37,7 +37,7 @@ async fn with_heartbeat(
     listener
 }
 
-fn signal(signal: &str, pid: i32) {
+pub(super) fn signal(signal: &str, pid: i32) {
     let status = Command::new("kill")
         .args([signal, &pid.to_string()])
         .status()
@@ -45,7 +45,7 @@ fn signal(signal: &str, pid: i32) {
     assert!(status.success(), "kill {signal} {pid}");
 }
 
-async fn the_backend(database: &TestDatabase) -> i32 {
+pub(super) async fn the_backend(database: &TestDatabase) -> i32 {
     let pids = backends(database).await;
     assert_eq!(pids.len(), 1);
     pids[0]
