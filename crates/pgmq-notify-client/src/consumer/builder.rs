@@ -279,15 +279,15 @@ impl ConsumerBuilder {
     ) -> Result<(Tasks, mpsc::Sender<super::dispatcher::Command>), ConsumerError> {
         let options = self.client.pool().connect_options();
         let mut connections: Vec<OwnConnection> = (0..self.connections)
-            .map(|_| OwnConnection::new(&options, Durability::Asynchronous))
+            .map(|_| OwnConnection::claiming(&options))
             .collect();
         // The others are made when they are needed.
         if let Some(first) = connections.last_mut() {
             let call = Call::new("connect the consumer", &[]);
             first.open().await.map_err(|error| explain(&call, error))?;
         }
-        let settling = OwnConnection::new(&options, self.acknowledgements);
-        let keeping = OwnConnection::new(&options, Durability::Asynchronous);
+        let settling = OwnConnection::changing(&options, self.acknowledgements);
+        let keeping = OwnConnection::changing(&options, Durability::Asynchronous);
         let shortest = self.routes.iter().map(|it| it.source.visibility_timeout);
         let shortest = shortest.min().unwrap_or(Duration::from_secs(30));
         let engine = Arc::new(Engine::new(self.client));

@@ -16,7 +16,7 @@ const LOCK_TIMEOUT_MS: u32 = 1_000;
 #[derive(Debug)]
 pub(crate) struct OwnConnection {
     options: PgConnectOptions,
-    durability: Durability,
+    settings: String,
     connection: Option<PgConnection>,
 }
 
@@ -33,15 +33,42 @@ pub enum Durability {
 }
 
 impl OwnConnection {
+    /// For claims.
+    ///
+    /// To plan a statement takes longer than to run it, on a server that was idle. So each is planned
+    /// once, for any number of messages; and as the plan would stay what it was for an empty table, the
+    /// server is told to go by the index, however many rows it knows of.
+    pub(crate) fn claiming(options: &PgConnectOptions) -> Self {
+        Self::new(
+            options,
+            Durability::Asynchronous,
+            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
+             set enable_bitmapscan = off; set enable_sort = off; set jit = off;",
+        )
+    }
+
+    /// For changes of messages whose ids are known: planned for their number.
+    pub(crate) fn changing(options: &PgConnectOptions, durability: Durability) -> Self {
+        Self::new(
+            options,
+            durability,
+            "set plan_cache_mode = force_custom_plan;",
+        )
+    }
+
     /// Connects when it is first used.
-    pub(crate) fn new(options: &PgConnectOptions, durability: Durability) -> Self {
+    fn new(options: &PgConnectOptions, durability: Durability, planning: &str) -> Self {
         let name = match options.get_application_name() {
             Some(own) if !own.is_empty() => format!("pgmq-notify-consumer {own}"),
             _ => "pgmq-notify-consumer".to_owned(),
         };
+        let flushing = match durability {
+            Durability::Durable => "",
+            Durability::Asynchronous => "set synchronous_commit = off;",
+        };
         Self {
             options: options.clone().application_name(&name),
-            durability,
+            settings: format!("{flushing} {planning} set lock_timeout = {LOCK_TIMEOUT_MS};"),
             connection: None,
         }
     }
@@ -87,15 +114,9 @@ impl OwnConnection {
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let connecting = async {
             let mut connection = self.options.connect().await?;
-            let asynchronous = match self.durability {
-                Durability::Durable => "",
-                Durability::Asynchronous => "set synchronous_commit = off;",
-            };
-            // A plan for any number of messages would be one for many: it reads the whole table.
-            let settings = format!(
-                "{asynchronous} set plan_cache_mode = force_custom_plan; set lock_timeout = {LOCK_TIMEOUT_MS};"
-            );
-            connection.execute(AssertSqlSafe(settings)).await?;
+            connection
+                .execute(AssertSqlSafe(self.settings.clone()))
+                .await?;
             Ok(connection)
         };
         timeout(CONNECTED_WITHIN, connecting)

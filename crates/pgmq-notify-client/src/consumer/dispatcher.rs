@@ -36,6 +36,8 @@ const WINDOW: i64 = 1_000;
 const WIDEST_WINDOW: i64 = 1_000_000;
 /// So many messages may wait for their settlement beside those that are handled.
 const UNSETTLED: usize = 2_000;
+/// Of more messages than this a look at the whole queue is cheaper than one by their ids.
+const TOLD: usize = 16;
 /// A claim whose answer comes later is worth little.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -108,6 +110,11 @@ pub(crate) enum Until {
 struct Consumed {
     queue: Arc<Queue>,
     window: i64,
+    /// All that was visible has been claimed, so that what is visible now is what is told of.
+    is_known: bool,
+    /// Messages that events have told of since the last look, and when they became visible; none where
+    /// there are more than can be named.
+    told: Option<Vec<(i64, SystemTime)>>,
     /// Claimed, and waiting for a handler that is about to be free.
     ahead: VecDeque<Waiting>,
 }
@@ -117,6 +124,8 @@ struct Looked {
     route: usize,
     connection: OwnConnection,
     asked: usize,
+    /// Whether it was a look at the whole queue.
+    is_whole: bool,
     before: Instant,
     result: Result<Batch, Failure>,
 }
@@ -278,6 +287,8 @@ impl Dispatcher {
             Consumed {
                 queue,
                 window: WINDOW,
+                is_known: false,
+                told: None,
                 ahead: VecDeque::new(),
             },
         );
@@ -440,7 +451,8 @@ impl Dispatcher {
     }
 
     fn begin(&mut self, id: QueueId, reason: Reason, asked: usize) {
-        let (Some(consumed), Some(mut connection)) = (self.queues.get(&id), self.idle.pop()) else {
+        let (Some(consumed), Some(mut connection)) = (self.queues.get_mut(&id), self.idle.pop())
+        else {
             return;
         };
         self.routes[consumed.queue.route].outstanding += asked;
@@ -448,10 +460,15 @@ impl Dispatcher {
         self.engine.counters.woken(reason);
         self.engine.counted(|it| &it.claims);
         let queue = Arc::clone(&consumed.queue);
-        let ask = Ask {
-            handlers: asked,
-            window: consumed.window,
+        let is_enough = consumed.is_known && reason == Reason::Event;
+        let ask = match consumed.told.replace(Vec::new()) {
+            Some(told) if is_enough && (1..=asked).contains(&told.len()) => Ask::Told(told),
+            _ => Ask::Oldest {
+                handlers: asked,
+                window: consumed.window,
+            },
         };
+        let is_whole = matches!(ask, Ask::Oldest { .. });
         let span = tracing::debug_span!(
             "pgmq_notify_consumer.claim",
             queue = queue.name.as_str(),
@@ -465,7 +482,7 @@ impl Dispatcher {
             let within = queue.visibility_timeout.min(CLAIMED_WITHIN);
             let mut refused = None;
             let result = connection
-                .run(within, async |it| match claim(it, &queue, ask).await {
+                .run(within, async |it| match claim(it, &queue, &ask).await {
                     Ok(batch) => Ok(Some(batch)),
                     Err(Failure::Sqlx(error)) => Err(error),
                     Err(failure) => {
@@ -488,6 +505,7 @@ impl Dispatcher {
                 route,
                 connection,
                 asked,
+                is_whole,
                 before,
                 result,
             }
@@ -501,6 +519,7 @@ impl Dispatcher {
             route,
             connection,
             asked,
+            is_whole,
             before,
             result,
         } = looked;
@@ -512,13 +531,21 @@ impl Dispatcher {
         match result {
             Ok(batch) => {
                 self.outage.over();
-                self.claimed(id, batch, asked, before, now);
+                self.claimed(id, batch, is_whole.then_some(asked), before, now);
             }
             Err(failure) => self.not_claimed(id, failure, now),
         }
     }
 
-    fn claimed(&mut self, id: QueueId, batch: Batch, asked: usize, before: Instant, now: Instant) {
+    /// `asked` is for how many of the whole queue; none for those that events told of.
+    fn claimed(
+        &mut self,
+        id: QueueId,
+        batch: Batch,
+        asked: Option<usize>,
+        before: Instant,
+        now: Instant,
+    ) {
         let counters = &self.engine.counters;
         let Some(consumed) = self.queues.get_mut(&id) else {
             // It was dropped or renamed meanwhile; its messages come back by themselves.
@@ -532,18 +559,23 @@ impl Dispatcher {
         } else {
             self.is_stale = true;
         }
-        let is_full = match queue.order {
-            Order::Unordered => messages >= asked,
-            Order::FifoGroups => messages > 0,
-        };
-        let mut again = is_full.then_some(Reason::FullBatch);
-        if batch.is_cut && messages == 0 && consumed.window < WIDEST_WINDOW {
-            consumed.window *= 4;
-            again = Some(Reason::FullBatch);
-        } else if messages > 0 {
-            consumed.window = WINDOW.max(consumed.window / 2);
+        if let Some(asked) = asked {
+            let is_full = match queue.order {
+                Order::Unordered => messages >= asked,
+                Order::FifoGroups => messages > 0,
+            };
+            let mut again = is_full.then_some(Reason::FullBatch);
+            if batch.is_cut && messages == 0 && consumed.window < WIDEST_WINDOW {
+                consumed.window *= 4;
+                again = Some(Reason::FullBatch);
+            } else if messages > 0 {
+                consumed.window = WINDOW.max(consumed.window / 2);
+            }
+            consumed.is_known = !is_full && queue.order == Order::Unordered;
+            self.schedule.looked(id, now, batch.due, again);
+        } else {
+            self.schedule.glanced(id);
         }
-        self.schedule.looked(id, now, batch.due, again);
         let waiting: Vec<(i64, Waiting)> = batch
             .messages
             .into_iter()
@@ -605,9 +637,11 @@ impl Dispatcher {
     }
 
     fn not_claimed(&mut self, id: QueueId, failure: Failure, now: Instant) {
-        let Some(consumed) = self.queues.get(&id) else {
+        let Some(consumed) = self.queues.get_mut(&id) else {
             return;
         };
+        consumed.is_known = false;
+        consumed.told = None;
         let call = Call::new("claim", &[]).on(&Ok(consumed.queue.name.clone()));
         let error = explained(&call, failure);
         let queue = consumed.queue.name.as_str();
@@ -876,13 +910,15 @@ impl Dispatcher {
         };
         match event {
             PgmqNotifyEvent::MessageReady(event) => {
-                self.told(&event.queue_name, event.ready_at, event.visible_at);
+                let told = Some(event.msg_id);
+                self.told(&event.queue_name, told, event.ready_at, event.visible_at);
             }
             PgmqNotifyEvent::MessageWithPayload(event) => {
-                self.told(&event.queue_name, event.ready_at, event.visible_at);
+                let told = Some(event.msg_id);
+                self.told(&event.queue_name, told, event.ready_at, event.visible_at);
             }
             PgmqNotifyEvent::BatchReady(event) => {
-                self.told(&event.queue_name, event.ready_at, event.visible_at);
+                self.told(&event.queue_name, None, event.ready_at, event.visible_at);
             }
             PgmqNotifyEvent::QueueCreated(event) => {
                 self.wants_refresh |= self.may_take(&event.queue_name, &event.namespace);
@@ -894,22 +930,42 @@ impl Dispatcher {
             PgmqNotifyEvent::Resumed(_) => {
                 self.outage.over();
                 self.wants_refresh = true;
+                for consumed in self.queues.values_mut() {
+                    consumed.told = None;
+                }
                 self.schedule.wake_all(Reason::Reconnected);
             }
             _ => {}
         }
     }
 
-    fn told(&mut self, name: &QueueName, ready_at: SystemTime, visible_at: SystemTime) {
+    /// An event of one message, or of several.
+    fn told(
+        &mut self,
+        name: &QueueName,
+        msg_id: Option<i64>,
+        ready_at: SystemTime,
+        visible_at: SystemTime,
+    ) {
         // Both by the server's clock.
         let delay = visible_at.duration_since(ready_at).unwrap_or_default();
         let ids: Vec<QueueId> = self.ids(name).collect();
         for id in ids {
-            if delay.is_zero() {
-                self.schedule.wake(id, Reason::Event);
-            } else if let Some(at) = Instant::now().checked_add(delay) {
-                self.schedule.due(id, at);
+            if !delay.is_zero() {
+                if let Some(at) = Instant::now().checked_add(delay) {
+                    self.schedule.due(id, at);
+                }
+                continue;
             }
+            if let Some(consumed) = self.queues.get_mut(&id) {
+                match (msg_id, &mut consumed.told) {
+                    (Some(msg_id), Some(told)) if told.len() < TOLD => {
+                        told.push((msg_id, visible_at));
+                    }
+                    _ => consumed.told = None,
+                }
+            }
+            self.schedule.wake(id, Reason::Event);
         }
     }
 
