@@ -585,6 +585,13 @@ impl Dispatcher {
         let claims = waiting.iter().map(|(_, it)| Arc::clone(&it.claimed));
         self.engine.held.insert(claims, ends);
         self.engine.counters.in_flight(self.engine.held.len());
+        if self.schedule.is_paused(id) {
+            // It was paused while the claim was under way.
+            for (_, waiting) in waiting {
+                self.settle(waiting.claimed, End::GiveBack);
+            }
+            return;
+        }
         match queue.order {
             Order::Unordered => {
                 self.routes[queue.route].outstanding += waiting.len();

@@ -227,6 +227,10 @@ impl Schedule {
             .is_some()
     }
 
+    pub(crate) fn is_paused(&self, id: QueueId) -> bool {
+        self.queues.get(&id).is_some_and(|state| state.is_paused)
+    }
+
     /// False when there is no such queue.
     pub(crate) fn resume(&mut self, id: QueueId) -> bool {
         let Some(state) = self.queues.get_mut(&id) else {
