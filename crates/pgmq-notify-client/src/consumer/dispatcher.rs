@@ -20,7 +20,7 @@ use super::claim::{Claim, Claimed};
 use super::claiming::{Ask, Batch, Visible, claim};
 use super::connection::OwnConnection;
 use super::engine::Engine;
-use super::handler::{Decision, Handle, Outcome, described, kept};
+use super::handler::{Decision, Handle, Outcome, kept};
 use super::held::Key;
 use super::outage::Outage;
 use super::queue::{Found, Queue, QueueId, find};
@@ -801,7 +801,7 @@ impl Dispatcher {
                 counters.panicked.add(1);
                 (Decision::Policy, kept(&text))
             }
-            Outcome::Failed(failed) => (failed.decision, described(&*failed.error)),
+            Outcome::Failed { decision, error } => (decision, error),
         };
         let policy = &claimed.queue.retry;
         let end = if decision == Decision::Dead {
