@@ -12,13 +12,13 @@ use pgmq_notify_core::{Namespace, PgmqNotifyEvent, QueueName, RawJson};
 use pgmq_notify_listener::PgmqNotifyListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use super::Order;
 use super::claim::{Claim, Claimed};
 use super::claiming::{Ask, Batch, Visible, claim};
-use super::connection::OwnConnection;
+use super::connection::{OwnConnection, late};
 use super::engine::Engine;
 use super::handler::{Decision, Handle, Outcome, kept};
 use super::held::Key;
@@ -38,6 +38,8 @@ const WIDEST_WINDOW: i64 = 1_000_000;
 const UNSETTLED: usize = 2_000;
 /// A claim whose answer comes later is worth little.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(10);
+/// A look at the queues, for which a connection of the application's pool has to be had.
+const REFRESHED_WITHIN: Duration = Duration::from_mins(1);
 
 /// A source with its handler.
 pub(crate) struct Route {
@@ -927,9 +929,14 @@ impl Dispatcher {
     fn refresh(&mut self) {
         let client = self.engine.client.clone();
         let with_namespaces = self.listener.is_some();
-        self.refreshing = Some(Box::pin(async move {
+        let refreshing = async move {
             let mut connection = client.pool().acquire().await?;
             Ok(find(&mut connection, with_namespaces).await?)
+        };
+        // A connection may be dead without anybody having told the pool.
+        self.refreshing = Some(Box::pin(async move {
+            let refreshed = timeout(REFRESHED_WITHIN, refreshing).await;
+            refreshed.unwrap_or_else(|_| Err(Failure::Sqlx(late("no answer in time"))))
         }));
     }
 
