@@ -1,11 +1,15 @@
 //! The consumer, on a real server with the generated SQL.
 
+mod crash;
 mod draining;
 mod due;
 mod fifo;
 mod handling;
+mod leases;
 mod namespaces;
 mod poison;
+mod process;
+mod record;
 
 use std::time::Duration;
 
