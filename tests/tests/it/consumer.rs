@@ -10,6 +10,7 @@ mod namespaces;
 mod poison;
 mod process;
 mod record;
+mod shutdown;
 
 use std::time::Duration;
 
