@@ -21,6 +21,9 @@ const ON_ITS_WAY: Duration = Duration::from_millis(300);
 /// Until a consumer that could connect again has got on with what it held.
 const RECOVERY: Duration = Duration::from_millis(500);
 
+/// More than are needed for what is sent, so that what waited for the end of a fault is made up for.
+const HANDLERS: u32 = 16;
+
 /// When something struck, by the clock of the record.
 type Strike = (SystemTime, SystemTime);
 
@@ -30,6 +33,16 @@ enum Mode {
     Acknowledge,
     /// Write a row and finish in the same transaction, on a connection that is struck as well.
     Finish,
+}
+
+impl Mode {
+    /// Bounds half the time that the work takes, in milliseconds.
+    fn half(self) -> u64 {
+        match self {
+            Self::Acknowledge => 20,
+            Self::Finish => 5,
+        }
+    }
 }
 
 /// `PGMQ_NOTIFY_TEST_CHAOS_SECONDS` makes it long, `PGMQ_NOTIFY_TEST_SEED` repeats one.
@@ -119,7 +132,9 @@ async fn strike(mode: Mode) -> Struck {
         .unwrap();
     let proxy = Proxy::before(&server);
     let options = proxy.options(&database).application_name("chaos");
-    let pool = PgPoolOptions::new().connect_lazy_with(options);
+    let pool = PgPoolOptions::new()
+        .max_connections(HANDLERS)
+        .connect_lazy_with(options);
     let record = Record::default();
     let through = PgmqNotifyClient::with_pool(pool, config).unwrap();
     let consumer = consuming(through, mode, record.clone()).await;
@@ -162,13 +177,13 @@ async fn consuming(client: PgmqNotifyClient, mode: Mode, record: Record) -> Cons
     let pool = client.pool().clone();
     let source = Source::queue("orders_queue").with_visibility_timeout(TIMEOUT);
     Consumer::builder(client)
-        .concurrency(8)
+        .concurrency(HANDLERS as usize)
         .heartbeat(Duration::from_secs(1), Duration::from_secs(1))
         .source(source, move |_: Message<u64>, claim: Claim| {
             let (record, pool) = (record.clone(), pool.clone());
             async move {
                 let run = record.begin(&claim);
-                let work = Duration::from_millis(fastrand::u64(..20));
+                let work = Duration::from_millis(fastrand::u64(..mode.half()));
                 if mode == Mode::Finish {
                     let mut transaction = pool.begin().await?;
                     sqlx::query("insert into effects values ($1)")
