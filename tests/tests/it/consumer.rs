@@ -1,11 +1,19 @@
 //! The consumer, on a real server with the generated SQL.
 
+mod chaos;
+mod crash;
 mod draining;
 mod due;
 mod fifo;
 mod handling;
+mod leases;
 mod namespaces;
+mod outage;
 mod poison;
+mod process;
+mod record;
+mod shutdown;
+mod stop;
 
 use std::time::Duration;
 

@@ -16,4 +16,5 @@ mod installation;
 mod listener;
 mod namespaces;
 mod producers;
+mod variable;
 mod without_triggers;

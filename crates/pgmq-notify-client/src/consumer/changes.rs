@@ -62,6 +62,19 @@ pub(crate) struct Piece {
     pub(crate) items: Vec<Item>,
 }
 
+impl Piece {
+    /// In the order of the ids: two statements that lock several messages, each in an order of its
+    /// own, could wait for each other.
+    pub(crate) fn new(queue: Arc<Queue>, change: Change, mut items: Vec<Item>) -> Self {
+        items.sort_unstable_by_key(|it| it.key.msg_id);
+        Self {
+            queue,
+            change,
+            items,
+        }
+    }
+}
+
 /// The header under which the first failure is kept.
 pub(crate) const FIRST_FAILURE: &str = "x-pgmq-notify-first-failure";
 
@@ -118,8 +131,13 @@ pub(crate) async fn run_one(
 }
 
 impl Change {
+    /// Whether the message is gone afterwards.
+    pub(crate) fn removes(self) -> bool {
+        matches!(self, Self::Delete | Self::Archive)
+    }
+
     fn sets_visibility(self) -> bool {
-        !matches!(self, Self::Delete | Self::Archive)
+        !self.removes()
     }
 }
 

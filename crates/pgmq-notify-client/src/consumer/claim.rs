@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ pub(crate) struct Claimed {
     state: AtomicU8,
     /// When it is visible again, after its handler gave it back.
     released_until: OnceLock<Instant>,
+    runs: AtomicBool,
 }
 
 const OPEN: u8 = 0;
@@ -44,7 +45,18 @@ impl Claimed {
             lost: token(),
             state: AtomicU8::new(OPEN),
             released_until: OnceLock::new(),
+            runs: AtomicBool::new(false),
         }
+    }
+
+    /// A handler has it until this is dropped.
+    pub(crate) fn running(self: &Arc<Self>) -> Running {
+        self.runs.store(true, Ordering::Release);
+        Running(Arc::clone(self))
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.runs.load(Ordering::Acquire)
     }
 
     /// Whether nobody has begun to settle it.
@@ -75,6 +87,16 @@ impl Claimed {
 
     pub(crate) fn stays(&self) {
         self.state.store(STAYING, Ordering::Release);
+    }
+}
+
+/// Dropped with the handler, however that ends.
+#[derive(Debug)]
+pub(crate) struct Running(Arc<Claimed>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.runs.store(false, Ordering::Release);
     }
 }
 
@@ -191,6 +213,11 @@ impl Claim {
 
     /// Gives the message back: it is visible again after `delay`, and this claim does not count as an
     /// attempt. Whatever the handler returns then changes nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped in the middle it may have run or not, and the handler's result does not count: at the
+    /// latest the message is visible again when its visibility timeout ends.
     ///
     /// # Errors
     ///

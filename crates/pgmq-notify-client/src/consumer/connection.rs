@@ -125,7 +125,8 @@ impl OwnConnection {
     }
 }
 
-fn late(text: &'static str) -> sqlx::Error {
+/// The error of an answer that did not come.
+pub(crate) fn late(text: &'static str) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
 }
 

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
 use pgmq_notify_core::{Namespace, PgmqNotifyEvent, QueueName, RawJson};
 use pgmq_notify_listener::PgmqNotifyListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::Instrument as _;
 
 use super::Order;
 use super::claim::{Claim, Claimed};
 use super::claiming::{Ask, Batch, Visible, claim};
-use super::connection::OwnConnection;
+use super::connection::{OwnConnection, late};
 use super::engine::Engine;
-use super::handler::{Decision, Handle, Outcome, described, kept};
+use super::handler::{Decision, Handle, Outcome, kept};
 use super::held::Key;
 use super::outage::Outage;
 use super::queue::{Found, Queue, QueueId, find};
@@ -40,6 +40,10 @@ const UNSETTLED: usize = 2_000;
 const TOLD: usize = 16;
 /// A claim whose answer comes later is worth little.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(10);
+/// A look at the queues, for which a connection of the application's pool has to be had.
+const REFRESHED_WITHIN: Duration = Duration::from_mins(1);
+/// A handler that was told to end, and does not block its thread.
+const ENDED_WITHIN: Duration = Duration::from_millis(100);
 
 /// A source with its handler.
 pub(crate) struct Route {
@@ -772,7 +776,9 @@ impl Dispatcher {
             attempt = key.read_count,
         );
         let handling = route.handler.handle(message, claim);
+        let running = claimed.running();
         let handling = async move {
+            let _running = running;
             let begin = Instant::now();
             let outcome = handling.await;
             Ended {
@@ -842,7 +848,7 @@ impl Dispatcher {
                 counters.panicked.add(1);
                 (Decision::Policy, kept(&text))
             }
-            Outcome::Failed(failed) => (failed.decision, described(&*failed.error)),
+            Outcome::Failed { decision, error } => (decision, error),
         };
         let policy = &claimed.queue.retry;
         let end = if decision == Decision::Dead {
@@ -990,9 +996,14 @@ impl Dispatcher {
     fn refresh(&mut self) {
         let client = self.engine.client.clone();
         let with_namespaces = self.listener.is_some();
-        self.refreshing = Some(Box::pin(async move {
+        let refreshing = async move {
             let mut connection = client.pool().acquire().await?;
             Ok(find(&mut connection, with_namespaces).await?)
+        };
+        // A connection may be dead without anybody having told the pool.
+        self.refreshing = Some(Box::pin(async move {
+            let refreshed = timeout(REFRESHED_WITHIN, refreshing).await;
+            refreshed.unwrap_or_else(|_| Err(Failure::Sqlx(late("no answer in time"))))
         }));
     }
 
@@ -1038,6 +1049,18 @@ impl Dispatcher {
     /// and ends the others.
     pub(crate) async fn stop(mut self, deadline: Instant) -> usize {
         self.settled.close();
+        let ahead: Vec<VecDeque<Waiting>> = self
+            .queues
+            .values_mut()
+            .map(|it| std::mem::take(&mut it.ahead))
+            .collect();
+        for ahead in ahead {
+            self.forgo(ahead);
+        }
+        let groups: Vec<(QueueId, i64)> = self.groups.keys().copied().collect();
+        for (id, group) in groups {
+            self.give_back_group(id, group);
+        }
         // What is in the middle of being claimed is claimed.
         while let Ok(Some(looked)) = timeout_at(deadline, self.looking.next()).await {
             if let Ok(batch) = looked.result
@@ -1058,39 +1081,65 @@ impl Dispatcher {
                     self.settle(waiting.claimed, End::GiveBack);
                 }
             }
-            looked.connection.close().await;
+            self.idle.push(looked.connection);
         }
-        let ahead: Vec<VecDeque<Waiting>> = self
-            .queues
-            .values_mut()
-            .map(|it| std::mem::take(&mut it.ahead))
-            .collect();
-        for ahead in ahead {
-            self.forgo(ahead);
-        }
-        let groups: Vec<(QueueId, i64)> = self.groups.keys().copied().collect();
-        for (id, group) in groups {
-            self.give_back_group(id, group);
-        }
-        while let Ok(Some(ended)) = timeout_at(deadline, self.handlers.join_next()).await {
-            if let Ok(ended) = ended {
-                self.conclude(&ended.claimed, ended.outcome);
-            }
-        }
-        let aborted = self.handlers.len();
-        self.handlers.shutdown().await;
+        self.take_leave_and_finish(deadline).await;
+        let aborted = self.abort().await;
         for claimed in self.engine.held.snapshot() {
-            if claimed.is_open() {
+            if claimed.is_running() {
+                // Nobody can end a handler that blocks its thread. It keeps its message until the
+                // visibility timeout ends.
+                claimed.lost.cancel();
+            } else if claimed.is_released() {
+                self.engine.counters.released.add(1);
+                self.engine.held.remove(claimed.key);
+            } else if claimed.is_open() || claimed.is_finished() {
+                // One that had finished is rolled back: its transaction has ended with it.
+                claimed.lost.cancel();
                 self.settle(claimed, End::Return);
             }
         }
-        if let Some(mut listener) = self.listener.take() {
-            listener.disconnect().await;
-        }
-        for connection in self.idle.drain(..) {
-            connection.close().await;
-        }
         aborted
+    }
+
+    /// A server that does not answer must cost the handlers no time.
+    async fn take_leave_and_finish(&mut self, deadline: Instant) {
+        let listener = self.listener.take();
+        let connections = std::mem::take(&mut self.idle);
+        let leave = async {
+            let disconnect = async {
+                if let Some(mut listener) = listener {
+                    listener.disconnect().await;
+                }
+            };
+            let close = join_all(connections.into_iter().map(OwnConnection::close));
+            tokio::join!(disconnect, close);
+        };
+        let finish = async {
+            while let Ok(Some(ended)) = timeout_at(deadline, self.handlers.join_next()).await {
+                if let Ok(ended) = ended {
+                    self.conclude(&ended.claimed, ended.outcome);
+                }
+            }
+        };
+        let _ = tokio::join!(timeout_at(deadline, leave), finish);
+    }
+
+    /// Ends the handlers that still run, and says how many they were.
+    async fn abort(&mut self) -> usize {
+        self.handlers.abort_all();
+        let until = Instant::now() + ENDED_WITHIN;
+        let mut aborted = 0;
+        while let Ok(Some(ended)) = timeout_at(until, self.handlers.join_next()).await {
+            match ended {
+                // In the last moment.
+                Ok(ended) => {
+                    self.conclude(&ended.claimed, ended.outcome);
+                }
+                Err(_) => aborted += 1,
+            }
+        }
+        aborted + self.handlers.len()
     }
 }
 

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::held::Held;
 use super::stats::{ConsumerStats, Count, Counters};
 use crate::PgmqNotifyClient;
@@ -10,6 +12,9 @@ pub(crate) struct Engine {
     pub(crate) client: PgmqNotifyClient,
     pub(crate) held: Arc<Held>,
     pub(crate) counters: Counters,
+    /// Held while leases are extended: the statement may come after one that makes a message visible,
+    /// if that does not wait for it.
+    pub(crate) extending: Mutex<()>,
 }
 
 impl Engine {
@@ -18,6 +23,7 @@ impl Engine {
             client,
             held: Arc::new(Held::default()),
             counters: Counters::new(),
+            extending: Mutex::const_new(()),
         }
     }
 

@@ -97,7 +97,7 @@ impl<E: Into<BoxError>> From<E> for HandlerError {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Done,
-    Failed(HandlerError),
+    Failed { decision: Decision, error: String },
     Undecodable(serde_json::Error),
     Panicked(String),
 }
@@ -133,7 +133,7 @@ where
 {
     fn handle(&self, message: Message<RawJson>, claim: Claim) -> Handling {
         let handler = Arc::clone(&self.handler);
-        // Decoding is the user's code too, and may panic.
+        // To decode a message and to describe an error is the user's code too, and may panic.
         let handling = AssertUnwindSafe(async move {
             let message = match message.decode::<T>() {
                 Ok(message) => message,
@@ -141,7 +141,13 @@ where
             };
             match handler(message, claim).await {
                 Ok(()) => Outcome::Done,
-                Err(error) => Outcome::Failed(error.into()),
+                Err(error) => {
+                    let HandlerError { decision, error } = error.into();
+                    Outcome::Failed {
+                        decision,
+                        error: described(&*error),
+                    }
+                }
             }
         });
         Box::pin(

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ struct Lease {
 /// What is to be extended in one queue.
 pub(crate) struct Extension {
     pub(crate) queue: Arc<Queue>,
-    pub(crate) keys: Vec<Key>,
+    pub(crate) claims: Vec<Arc<Claimed>>,
 }
 
 impl Held {
@@ -101,7 +101,7 @@ impl Held {
     /// The claims whose lease ends within two thirds of its length, and none that a handler is about
     /// to settle in a transaction of its own: the row is locked by that.
     pub(crate) fn to_extend(&self, now: Instant) -> Vec<Extension> {
-        let mut extensions: HashMap<QueueId, Extension> = HashMap::new();
+        let mut extensions: BTreeMap<QueueId, Extension> = BTreeMap::new();
         for (key, lease) in &*self.leases() {
             let timeout = lease.claim.queue.visibility_timeout;
             if lease.claim.wants_extension() && lease.ends < now + timeout * 2 / 3 {
@@ -109,10 +109,10 @@ impl Held {
                     .entry(key.queue)
                     .or_insert_with(|| Extension {
                         queue: Arc::clone(&lease.claim.queue),
-                        keys: Vec::new(),
+                        claims: Vec::new(),
                     })
-                    .keys
-                    .push(*key);
+                    .claims
+                    .push(Arc::clone(&lease.claim));
             }
         }
         extensions.into_values().collect()

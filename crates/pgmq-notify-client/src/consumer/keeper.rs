@@ -1,7 +1,8 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::changes::{Change, Item, Piece, run};
 use super::connection::OwnConnection;
@@ -16,12 +17,20 @@ pub(crate) async fn keep(engine: Arc<Engine>, mut connection: OwnConnection, sho
         sleep(tick(shortest)).await;
         let due = engine.held.to_extend(Instant::now());
         if !due.is_empty() {
-            extend(&engine, &mut connection, due, shortest).await;
+            let mut extending = pin!(extend(&engine, &mut connection, due, shortest));
+            // A server that does not answer must not keep the handlers from being told.
+            while timeout(tick(shortest), &mut extending).await.is_err() {
+                warn(&engine);
+            }
         }
-        for key in engine.held.warn_expired(Instant::now()) {
-            engine.counted(|it| &it.expired);
-            tracing::warn!(msg_id = key.msg_id, "a lease could not be extended in time");
-        }
+        warn(&engine);
+    }
+}
+
+fn warn(engine: &Engine) {
+    for key in engine.held.warn_expired(Instant::now()) {
+        engine.counted(|it| &it.expired);
+        tracing::warn!(msg_id = key.msg_id, "a lease could not be extended in time");
     }
 }
 
@@ -31,26 +40,19 @@ async fn extend(
     extensions: Vec<Extension>,
     shortest: Duration,
 ) {
-    let pieces: Vec<Piece> = extensions
-        .iter()
-        .map(|it| Piece {
-            queue: Arc::clone(&it.queue),
-            change: Change::Extend,
-            items: it
-                .keys
-                .iter()
-                .map(|key| Item {
-                    delay: it.queue.visibility_timeout,
-                    ..Item::new(*key)
-                })
-                .collect(),
-        })
-        .collect();
     // Later than that there is nothing left to extend.
     let within = shortest / 3;
     let before = Instant::now();
+    let mut pieces = Vec::new();
     let together = connection
-        .run(within, async |it| run(it, &pieces).await)
+        .run(within, async |it| {
+            let _alone = engine.extending.lock().await;
+            pieces = extensions.iter().filter_map(piece).collect();
+            if pieces.is_empty() {
+                return Ok(Vec::new());
+            }
+            run(it, &pieces).await
+        })
         .await;
     match together {
         Ok(found) => {
@@ -60,28 +62,60 @@ async fn extend(
         }
         // One of them is locked or dropped: the others must not suffer for it.
         Err(error) if pieces.len() > 1 && error.as_database_error().is_some() => {
-            for piece in pieces {
-                let before = Instant::now();
-                let alone = std::slice::from_ref(&piece);
-                match connection
-                    .run(within, async |it| run(it, alone).await)
-                    .await
-                {
-                    Ok(found) => {
-                        for found in found {
-                            apply(engine, &piece, &found, before);
-                        }
-                    }
-                    Err(error) => failed(&piece, &error),
-                }
+            for extension in extensions {
+                extend_alone(engine, connection, &extension, within).await;
             }
         }
         Err(error) => {
-            for piece in &pieces {
-                failed(piece, &error);
+            for extension in &extensions {
+                failed(extension, &error);
             }
         }
     }
+}
+
+async fn extend_alone(
+    engine: &Engine,
+    connection: &mut OwnConnection,
+    extension: &Extension,
+    within: Duration,
+) {
+    let before = Instant::now();
+    let mut alone = None;
+    let result = connection
+        .run(within, async |it| {
+            let _alone = engine.extending.lock().await;
+            alone = piece(extension);
+            match &alone {
+                Some(piece) => run(it, std::slice::from_ref(piece)).await,
+                None => Ok(Vec::new()),
+            }
+        })
+        .await;
+    match (result, alone) {
+        (Ok(found), Some(piece)) => {
+            for found in found {
+                apply(engine, &piece, &found, before);
+            }
+        }
+        (Ok(_), None) => {}
+        (Err(error), _) => failed(extension, &error),
+    }
+}
+
+/// None when there is nothing left to extend: what became of a message since it was due is final.
+fn piece(extension: &Extension) -> Option<Piece> {
+    let queue = &extension.queue;
+    let items: Vec<Item> = extension
+        .claims
+        .iter()
+        .filter(|it| it.wants_extension())
+        .map(|it| Item {
+            delay: queue.visibility_timeout,
+            ..Item::new(it.key)
+        })
+        .collect();
+    (!items.is_empty()).then(|| Piece::new(Arc::clone(queue), Change::Extend, items))
 }
 
 fn apply(engine: &Engine, piece: &Piece, found: &std::collections::HashSet<i64>, before: Instant) {
@@ -103,10 +137,10 @@ fn apply(engine: &Engine, piece: &Piece, found: &std::collections::HashSet<i64>,
     }
 }
 
-fn failed(piece: &Piece, error: &sqlx::Error) {
+fn failed(extension: &Extension, error: &sqlx::Error) {
     tracing::warn!(
-        queue = piece.queue.name.as_str(),
-        leases = piece.items.len(),
+        queue = extension.queue.name.as_str(),
+        leases = extension.claims.len(),
         cause = error as &dyn std::error::Error,
         "leases were not extended"
     );

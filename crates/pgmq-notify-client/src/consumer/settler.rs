@@ -230,8 +230,11 @@ impl Settler {
             .map(|((_, change), settlements)| (piece(change, &settlements), settlements))
             .collect();
         let pieces: Vec<Piece> = parts.iter().map(|(piece, _)| piece.clone()).collect();
-        if pieces.is_empty() {
-        } else {
+        if !pieces.is_empty() {
+            // An extension that was under way before would hide again what is to be visible.
+            if pieces.iter().any(|it| !it.change.removes()) {
+                drop(self.engine.extending.lock().await);
+            }
             let result = self
                 .connection
                 .run(WITHIN, async |it| run(it, &pieces).await)
@@ -458,11 +461,8 @@ impl Settler {
 
 fn piece(change: Change, settlements: &[Settlement]) -> Piece {
     let queue = Arc::clone(&settlements[0].claimed.queue);
-    Piece {
-        queue,
-        change,
-        items: settlements.iter().map(Settlement::item).collect(),
-    }
+    let items = settlements.iter().map(Settlement::item).collect();
+    Piece::new(queue, change, items)
 }
 
 fn rejected(settlement: &Settlement) {

@@ -9,15 +9,19 @@ use super::dispatcher::{Deadline, Dispatcher};
 use super::engine::Engine;
 use super::keeper::keep;
 use super::settler::Settler;
+use super::stats::ConsumerStats;
 
 /// What a shutdown left behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Handlers that were ended because the deadline came. Their messages are visible at once.
+    /// Handlers that were ended because the deadline came. Their messages are visible at once; but one
+    /// that blocks its thread cannot be ended, and its message is among the unsettled.
     pub aborted: usize,
     /// Messages that could not be settled in time. They come back when their visibility timeout ends.
     pub unsettled: usize,
+    /// What the consumer has done until its end, the shutdown included.
+    pub stats: ConsumerStats,
 }
 
 /// The tasks of a consumer, before they begin.
@@ -52,14 +56,15 @@ impl Tasks {
             }
         });
         let aborted = self.dispatcher.stop(deadline.handlers).await;
-        let settled = timeout_at(deadline.all, &mut settler.0).await;
+        // It says itself what it could not do.
+        let _ = timeout_at(deadline.all, &mut settler.0).await;
         drop(keeper);
-        let unsettled = if settled.is_ok() {
-            0
-        } else {
-            self.engine.held.len()
-        };
+        let unsettled = self.engine.held.len();
         tracing::info!(aborted, unsettled, "the consumer has stopped");
-        ShutdownReport { aborted, unsettled }
+        ShutdownReport {
+            aborted,
+            unsettled,
+            stats: self.engine.stats(),
+        }
     }
 }

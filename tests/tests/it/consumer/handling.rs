@@ -74,3 +74,38 @@ async fn a_failed_message_is_tried_again_and_becomes_a_dead_letter_with_its_erro
     assert_eq!(letter.last_error, "failure 3");
     consumer.shutdown().await;
 }
+
+/// An error that cannot be shown.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("nothing can be said")
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+#[tokio::test]
+async fn an_error_that_panics_when_it_is_shown_is_a_failure_and_the_others_go_on() {
+    let (_database, client) = migrated().await;
+    client.create_queue("orders_queue").await.unwrap();
+    client.send_batch("orders_queue", 1..=3).await.unwrap();
+    let retry = RetryPolicy::new().with_max_attempts(1);
+    let stats = Consumer::builder(client.clone())
+        .source(
+            Source::queue("orders_queue").with_retry(retry),
+            |message: Message<u32>, _: Claim| async move {
+                if message.body == 2 {
+                    Err(Unspeakable)
+                } else {
+                    Ok(())
+                }
+            },
+        )
+        .drain(Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!((stats.done, stats.panicked, stats.dead), (2, 1, 1));
+}

@@ -4,9 +4,6 @@ mod producers;
 mod report;
 mod told;
 
-use std::env;
-use std::fmt::Debug;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +16,7 @@ use tokio::sync::oneshot;
 use self::producers::Producers;
 use self::told::Told;
 use super::create;
+use crate::variable::variable;
 
 const NAMESPACES: [&str; 3] = ["orders", "billing", "shipping"];
 const QUEUES: [&str; 4] = ["orders_a", "orders_b", "billing_a", "shipping_a"];
@@ -85,15 +83,6 @@ async fn what_waits_has_been_told_since_it_was_visible_whatever_strikes() {
 
 fn locked(told: &Mutex<Told>) -> std::sync::MutexGuard<'_, Told> {
     told.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn variable<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
-    let value = env::var(name).ok()?;
-    Some(
-        value
-            .parse()
-            .unwrap_or_else(|error| panic!("{name}={value}: {error:?}")),
-    )
 }
 
 /// Everything of it goes through the proxy.
