@@ -14,6 +14,7 @@ mod process;
 mod record;
 mod shutdown;
 mod stop;
+mod waking;
 
 use std::time::Duration;
 

@@ -21,8 +21,8 @@ use crate::{ClientError, ErrorKind};
 const MOST: usize = 1_000;
 /// For so long the first one waits for others. While a statement runs they gather anyway.
 const LINGER: Duration = Duration::from_millis(2);
-/// A statement that takes longer is given up, and tried again.
-const WITHIN: Duration = Duration::from_secs(30);
+/// A statement that takes longer is given up, and tried again: the connection may be dead.
+const WITHIN: Duration = Duration::from_secs(10);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 

@@ -10,7 +10,7 @@ use pgmq_notify_tests::{Pgmq, Server, Settings};
 use super::*;
 
 /// 1,000 messages become due within this time.
-const SPREAD_MICROS: u64 = 12_000_000;
+const SPREAD_MICROS: u64 = 20_000_000;
 
 /// The transactions of a database so far: each statement of the consumer is one.
 async fn transactions(database: &TestDatabase) -> i64 {

@@ -236,3 +236,36 @@ async fn a_dead_letter_whose_queue_is_gone_stays_one() {
     assert_eq!(error.kind(), pgmq_notify_client::ErrorKind::QueueNotFound);
     assert_eq!(waiting(&client, "orders_queue_dlq").await, 1);
 }
+
+#[tokio::test]
+async fn a_queue_that_is_dropped_under_its_handlers_ends_nothing_else() {
+    let (_database, client) = migrated().await;
+    client.create_queue("orders_queue").await.unwrap();
+    client.create_queue("other_queue").await.unwrap();
+    client.send_batch("orders_queue", 1..=4).await.unwrap();
+    let (go, gate) = tokio::sync::watch::channel(false);
+    let handler = move |_: Message<u32>, claim: Claim| {
+        let mut gate = gate.clone();
+        async move {
+            if *claim.queue() == "orders_queue" {
+                gate.wait_for(|open| *open).await?;
+            }
+            Ok::<(), HandlerError>(())
+        }
+    };
+    let consumer = Consumer::builder(client.clone())
+        .source(Source::queues(["orders_queue", "other_queue"]), handler)
+        .start()
+        .await
+        .unwrap();
+    until(&consumer, |it| it.in_flight == 4).await;
+    client.drop_queue("orders_queue").await.unwrap();
+    client.send("other_queue", &1).await.unwrap();
+    until(&consumer, |it| it.done == 1).await;
+    go.send(true).unwrap();
+    client.send("other_queue", &2).await.unwrap();
+    until(&consumer, |it| it.done == 2 && it.in_flight == 0).await;
+    let stats = consumer.stats();
+    assert_eq!(stats.unsettled + stats.lost, 4, "{stats:?}");
+    consumer.shutdown().await;
+}
