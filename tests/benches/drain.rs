@@ -207,7 +207,11 @@ impl Lane {
         let claimed: u64 = stats.iter().map(|it| it.claimed).sum();
         match claims {
             0 => "100".to_owned(),
-            claims => format!("{:.1}", claimed as f64 / claims as f64),
+            // In tenths, because a float holds no u64.
+            claims => {
+                let tenths = claimed * 10 / claims;
+                format!("{}.{}", tenths / 10, tenths % 10)
+            }
         }
     }
 

@@ -79,8 +79,8 @@ async fn a_delayed_message_and_an_expired_claim_are_started_when_they_are_due_wi
             due.insert(message.msg_id, message.visible_at);
         }
     }
-    let starts = Starts::default();
-    let consumer = recording(&client, &starts).await;
+    let entered = Starts::default();
+    let consumer = recording(&client, &entered).await;
     let before = transactions(&database).await;
     // The last of them is sent before the first is due.
     let first = SystemTime::now() + Duration::from_secs(3);
@@ -90,7 +90,7 @@ async fn a_delayed_message_and_an_expired_claim_are_started_when_they_are_due_wi
         due.insert(id, at);
     }
     until(&consumer, |it| it.done >= 1_200).await;
-    let late = lateness(&starts, &due);
+    let late = lateness(&entered, &due);
     assert_eq!(late.len(), 1_200, "each once");
     assert!(late[0] > -1.0, "one was started {} ms early", -late[0]);
     let p99 = late[late.len() * 99 / 100];
