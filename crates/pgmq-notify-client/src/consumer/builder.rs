@@ -27,7 +27,7 @@ const SETTLEMENTS: usize = 32_768;
 /// No shorter, or the safety poll would be a poll.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
 /// As the listener bounds its times: nobody means more, and a clock cannot add everything.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// Makes a [`Consumer`]: queues with their handlers, and what holds for all of them.
 ///

@@ -222,11 +222,6 @@ impl Claim {
     /// Not cancel safe: dropped in the middle it may have run or not. Whatever the handler returns changes
     /// nothing then, so at the worst the message comes back when its visibility timeout ends.
     ///
-    /// # Cancel safety
-    ///
-    /// Dropped in the middle it may have run or not, and the handler's result does not count: at the
-    /// latest the message is visible again when its visibility timeout ends.
-    ///
     /// # Errors
     ///
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) when `delay` is too long,

@@ -481,7 +481,7 @@ impl Dispatcher {
             claimed = tracing::field::Empty,
         );
         let route = queue.route;
-        let within_span = span.clone();
+        let own = span.clone();
         let looking = async move {
             let before = Instant::now();
             let within = queue.visibility_timeout.min(CLAIMED_WITHIN);
@@ -499,7 +499,7 @@ impl Dispatcher {
             let result = match (result, refused) {
                 (_, Some(failure)) => Err(failure),
                 (Ok(Some(batch)), None) => {
-                    within_span.record("claimed", batch.messages.len());
+                    own.record("claimed", batch.messages.len());
                     Ok(batch)
                 }
                 (Ok(None), None) => Err(Failure::unexpected("a claim without an answer")),
