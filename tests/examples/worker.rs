@@ -78,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_dead_letter_queue("orders_dead");
     let mails = Source::namespace("mail")
         .with_concurrency(4)
-        .with_visibility_timeout(Duration::from_secs(60));
+        .with_visibility_timeout(Duration::from_mins(1));
     let consumer = Consumer::builder(client.clone())
         .concurrency(16)
         .shutdown_deadline(Duration::from_secs(20))
@@ -90,10 +90,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let finished = async {
         if is_service {
-            println!(
-                "try: psql '{}' -c \"select pgmq.send('mail_welcome', '{{\\\"to\\\": \\\"you\\\"}}')\"",
-                database.url()
-            );
+            let send = r#"select pgmq.send('mail_welcome', '{"to": "you"}')"#;
+            println!("now try: {send}\nin: psql '{}'", database.url());
             return std::future::pending().await;
         }
         let deadline = Instant::now() + Duration::from_secs(30);
