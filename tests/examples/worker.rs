@@ -104,10 +104,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         _ = terminate.recv() => println!("terminated"),
         () = finished => {}
     }
-    let stats = consumer.stats();
-    println!("{stats:#?}");
     let report = consumer.shutdown().await;
-    println!("{report:?}");
+    println!("{report:#?}");
 
     // What was wrong with the dead one is in its headers; `redrive` would put it back into its queue.
     let dead = client.read::<Order>("orders_dead", Duration::from_secs(30));
@@ -117,8 +115,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("dead in {}: {}", letter.queue, letter.last_error);
     }
     client.pool().close().await;
-    if !is_service && stats.done != done {
-        return Err(format!("{} of {done} messages are done", stats.done).into());
+    if !is_service && report.stats.done != done {
+        return Err(format!("{} of {done} messages are done", report.stats.done).into());
     }
     Ok(())
 }

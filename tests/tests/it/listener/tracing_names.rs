@@ -241,8 +241,8 @@ async fn handlers(database: &TestDatabase, recorder: &Recorder, listener: &mut P
         .unwrap();
     let failed = recorder.named("a handler failed");
     assert_eq!(values(&failed, "cause"), ["\"the first\""]);
-    let handled = recorder.named("pgmq_notify_listener.handle");
-    for traced in [failed, recorder.named("a handler panicked"), handled] {
+    let calls = recorder.named("pgmq_notify_listener.handle");
+    for traced in [failed, recorder.named("a handler panicked"), calls] {
         for one in &traced {
             assert_eq!(one.fields["kind"], "message_with_payload");
             assert_eq!(one.fields["queue"], "orders_queue");
