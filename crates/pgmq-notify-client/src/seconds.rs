@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ClientError;
 
 /// The longest that PGMQ can wait, about 68 years.
-const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
+pub(crate) const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 
 /// Whole seconds, rounded up: a lease is never shorter than what was asked for.
 pub(crate) fn whole(what: &str, duration: Duration) -> Result<i32, ClientError> {

@@ -7,13 +7,16 @@ mod due;
 mod fifo;
 mod handling;
 mod leases;
+mod metering;
 mod namespaces;
 mod outage;
 mod poison;
+mod privileges;
 mod process;
 mod record;
 mod shutdown;
 mod stop;
+mod tracing_names;
 mod waking;
 
 use std::time::Duration;

@@ -15,6 +15,7 @@ mod hostile;
 mod installation;
 mod listener;
 mod namespaces;
+mod observed;
 mod producers;
 mod variable;
 mod without_triggers;

@@ -26,8 +26,36 @@ const EVENTS: usize = 10_000;
 const SETTLEMENTS: usize = 32_768;
 /// No shorter, or the safety poll would be a poll.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
+/// As the listener bounds its times: nobody means more, and a clock cannot add everything.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// Makes a [`Consumer`]: queues with their handlers, and what holds for all of them.
+///
+/// Nothing happens before [`start`](Self::start) or [`drain`](Self::drain), which also say what is wrong
+/// with a setting.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use pgmq_notify_client::{Claim, Consumer, HandlerError, Message, Order, PgmqNotifyClient, Source};
+///
+/// async fn ship(order: Message<u64>, claim: Claim) -> Result<(), HandlerError> {
+///     println!("{}: order {}", claim.queue(), order.body);
+///     Ok(())
+/// }
+///
+/// # async fn example(client: PgmqNotifyClient) -> Result<(), Box<dyn std::error::Error>> {
+/// let consumer = Consumer::builder(client)
+///     .concurrency(64)
+///     .shutdown_deadline(Duration::from_secs(10))
+///     .queue("orders_queue", ship)
+///     .source(Source::namespace("parcels").with_order(Order::FifoGroups), ship)
+///     .start()
+///     .await?;
+/// # drop(consumer);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ConsumerBuilder {
     client: PgmqNotifyClient,
     routes: Vec<Route>,
@@ -55,8 +83,10 @@ impl ConsumerBuilder {
 
     /// Messages of one queue go to `handler`, with the defaults of [`Source`].
     ///
-    /// `handler` is an async function from a message and its claim to a result. It runs in a task of
-    /// its own, several at a time.
+    /// `handler` is an async function from a message and its claim to a result: `Ok` acknowledges the
+    /// message, what an error does is up to the [policy](Source::with_retry) and to [`HandlerError`]. It runs
+    /// in a task of its own, several at a time, and a panic in it is a failure like any other. One that
+    /// blocks its thread belongs into `tokio::task::spawn_blocking`.
     pub fn queue<T, F, H, E>(self, name: impl Into<String>, handler: F) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -67,7 +97,8 @@ impl ConsumerBuilder {
         self.source(Source::queue(name), handler)
     }
 
-    /// Messages of all queues of a namespace go to `handler`, with the defaults of [`Source`].
+    /// Messages of all queues of a namespace go to `handler`, with the defaults of [`Source`]; as
+    /// [`Source::namespace`] and [`queue`](Self::queue) otherwise.
     pub fn namespace<T, F, H, E>(self, namespace: impl Into<String>, handler: F) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -78,7 +109,8 @@ impl ConsumerBuilder {
         self.source(Source::namespace(namespace), handler)
     }
 
-    /// Messages of `source` go to `handler`. A queue that several sources name belongs to the first.
+    /// Messages of `source` go to `handler`, as with [`queue`](Self::queue). A queue that several sources
+    /// name belongs to the first.
     pub fn source<T, F, H, E>(mut self, source: Source, handler: F) -> Self
     where
         T: DeserializeOwned + Send + 'static,
@@ -91,7 +123,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// How many handlers run at a time, of all sources; at least 1. Defaults to 16.
+    /// How many handlers run at a time, of all sources; 1 to 100,000. Queues take turns for those that are
+    /// free, so a backlog of one does not hold up another. Defaults to 16.
     pub fn concurrency(mut self, handlers: usize) -> Self {
         self.concurrency = handlers;
         self
@@ -106,34 +139,40 @@ impl ConsumerBuilder {
     }
 
     /// How often a queue of which nothing is heard is looked at, in case that everything else has
-    /// failed; at least 1 second. Defaults to 30 seconds.
+    /// failed; at least 1 second, and at most 365 days. It costs one statement for each queue, and is the
+    /// only one that an idle consumer runs. Defaults to 30 seconds.
     pub fn safety_poll(mut self, every: Duration) -> Self {
         self.safety_poll = every;
         self
     }
 
-    /// How long [`shutdown`](Consumer::shutdown) takes at most. Defaults to 30 seconds.
+    /// How long [`shutdown`](Consumer::shutdown) takes at most, up to 365 days. A quarter of it, and at most
+    /// 1 second, is kept for acknowledging what the handlers did in the last moment. Defaults to 30 seconds.
     pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
         self.shutdown_deadline = deadline;
         self
     }
 
-    /// Whether an acknowledgement waits until it is safe on disk. One that is lost by a crash of the
-    /// server means that the message is handled again, so
-    /// [`Asynchronous`](Durability::Asynchronous) costs repetitions after a crash, never a message.
-    /// Claims and lease extensions never wait. Defaults to [`Durable`](Durability::Durable).
+    /// Whether an acknowledgement waits until it is safe on disk, and with it whatever else becomes of a
+    /// message: a retry, a dead letter. One that is lost by a crash of the server means that the message is
+    /// handled again, so [`Asynchronous`](Durability::Asynchronous) costs repetitions after a crash, never a
+    /// message. Claims and lease extensions never wait, and [`Claim::finish`] commits as the handler's own
+    /// transaction does. Defaults to [`Durable`](Durability::Durable).
     pub fn acknowledgements(mut self, durability: Durability) -> Self {
         self.acknowledgements = durability;
         self
     }
 
-    /// As [`PgmqNotifyListener::with_heartbeat`], for the listening connection.
+    /// When nothing has been heard for `quiet`, the server is asked on the listening connection whether it
+    /// is still there; when it does not answer within `answer`, the connection is made again, and every queue
+    /// is looked at. Both are at least 10 milliseconds and at most 365 days. Defaults to 15 seconds and 5
+    /// seconds. The same as [`PgmqNotifyListener::with_heartbeat`].
     pub fn heartbeat(mut self, quiet: Duration, answer: Duration) -> Self {
         self.heartbeat = Some((quiet, answer));
         self
     }
 
-    /// Connects, proves that events arrive, and begins.
+    /// Connects, proves that events arrive, and begins, in tasks of the runtime that this is called on.
     ///
     /// # Cancel safety
     ///
@@ -141,9 +180,11 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     ///
-    /// When a setting is wrong, a named queue does not exist, the migration is not installed or of
-    /// another configuration, events would not arrive (a pooler, a standby), or the database cannot be
-    /// reached. Once it has begun, none of that ends it.
+    /// [`InvalidArgument`](ConsumerErrorKind::InvalidArgument) when a setting is wrong or there is no queue,
+    /// with the value; [`Client`](ConsumerErrorKind::Client) when a named queue does not exist or the queues
+    /// cannot be read; [`Listener`](ConsumerErrorKind::Listener) when the migration is not installed or of
+    /// another configuration, or events would not arrive (a pooler, a standby). Once it has begun, none of
+    /// that ends it.
     pub async fn start(self) -> Result<Consumer, ConsumerError> {
         self.validate()?;
         let (pool, config) = (self.client.pool().clone(), self.client.config().clone());
@@ -177,7 +218,8 @@ impl ConsumerBuilder {
     /// tests and for jobs that run once. It needs no migration unless a source is a namespace.
     ///
     /// A message that is sent meanwhile is handled too. One that failed is tried again if its time
-    /// comes early enough.
+    /// comes early enough. `within` is at most 365 days; with [`Duration::ZERO`] only what is visible is
+    /// handled.
     ///
     /// # Cancel safety
     ///
@@ -186,9 +228,11 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     ///
-    /// When a setting is wrong, a named queue does not exist, or the database cannot be reached.
+    /// When a setting is wrong, a named queue does not exist, or the database cannot be reached: as for
+    /// [`start`](Self::start). Once it has begun it goes on trying.
     pub async fn drain(self, within: Duration) -> Result<ConsumerStats, ConsumerError> {
         self.validate()?;
+        not_too_long("a drain", within)?;
         let by_namespace = |it: &Route| matches!(it.source.queues, Queues::Namespace(_));
         let found = self.find(self.routes.iter().any(by_namespace)).await?;
         self.check_names(&found)?;
@@ -226,7 +270,8 @@ impl ConsumerBuilder {
                 self.safety_poll
             )));
         }
-        Ok(())
+        not_too_long("a safety poll", self.safety_poll)?;
+        not_too_long("a shutdown deadline", self.shutdown_deadline)
     }
 
     async fn find(&self, with_namespaces: bool) -> Result<Vec<Found>, ConsumerError> {
@@ -317,6 +362,14 @@ impl ConsumerBuilder {
         };
         Ok((tasks, command))
     }
+}
+
+fn not_too_long(what: &str, time: Duration) -> Result<(), ConsumerError> {
+    if time <= LONGEST {
+        return Ok(());
+    }
+    let text = format!("{what} of {time:?} is longer than 365 days");
+    Err(ConsumerError::argument(text))
 }
 
 impl std::fmt::Debug for ConsumerBuilder {

@@ -13,7 +13,7 @@ use super::held::{Held, Key, token};
 use super::queue::Queue;
 use crate::call::Call;
 use crate::failure::explain;
-use crate::{ClientError, ErrorKind, PgmqNotifyClient};
+use crate::{ClientError, ErrorKind, PgmqNotifyClient, seconds};
 
 /// A message that this process has claimed, as the consumer's parts share it.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Drop for Running {
 /// The visibility timeout is extended while the handler runs, and when it returns the message is
 /// settled by its result; so most handlers do not look at it. It is there for those that settle the
 /// message [in a transaction of their own](Self::finish), give it [back](Self::release), or want to
-/// know that it was [lost](Self::lost).
+/// know that it was [lost](Self::lost). Clones are the same claim.
 #[derive(Clone)]
 pub struct Claim(Arc<Inner>);
 
@@ -149,19 +149,21 @@ impl Claim {
         &self.0.claimed.queue.name
     }
 
-    /// The message's id.
+    /// The message's id, unique in its queue.
     pub fn msg_id(&self) -> i64 {
         self.0.claimed.key.msg_id
     }
 
-    /// How often the message was tried, this time included.
+    /// How often the message was tried, this time included: from 1. The same as
+    /// [`read_count`](crate::Message::read_count).
     pub fn attempt(&self) -> u32 {
         self.0.claimed.key.read_count
     }
 
     /// Is cancelled when the message may be somebody else's: its lease could not be extended in time,
-    /// or another process has claimed it, or it was deleted. Work that goes on is done twice; the
-    /// result is not acknowledged if another process has the message.
+    /// or another process has claimed it, or it was deleted. Work that goes on may be done twice; the
+    /// result is not acknowledged if another process has the message. A handler that ends early returns an
+    /// error.
     pub fn lost(&self) -> &CancellationToken {
         &self.0.claimed.lost
     }
@@ -186,7 +188,7 @@ impl Claim {
     ///
     /// # Cancel safety
     ///
-    /// Dropped in the middle it may have run or not: roll the transaction back.
+    /// Not cancel safe: dropped in the middle it may have run or not. Roll the transaction back.
     ///
     /// # Errors
     ///
@@ -211,20 +213,23 @@ impl Claim {
         Err(refused)
     }
 
-    /// Gives the message back: it is visible again after `delay`, and this claim does not count as an
-    /// attempt. Whatever the handler returns then changes nothing.
+    /// Gives the message back: it is visible again after `delay`, at most 68 years, and this claim does not
+    /// count as an attempt. Whatever the handler returns then changes nothing. It takes a connection of the
+    /// client's pool for one statement.
     ///
     /// # Cancel safety
     ///
-    /// Dropped in the middle it may have run or not, and the handler's result does not count: at the
-    /// latest the message is visible again when its visibility timeout ends.
+    /// Not cancel safe: dropped in the middle it may have run or not. Whatever the handler returns changes
+    /// nothing then, so at the worst the message comes back when its visibility timeout ends.
     ///
     /// # Errors
     ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) when `delay` is too long,
     /// [`LeaseLost`](ErrorKind::LeaseLost) when another process has the message, or it is gone. And
-    /// when the database refuses: then the handler's result decides.
+    /// when the database refuses. After an error the handler's result decides.
     pub async fn release(&self, delay: Duration) -> Result<(), ClientError> {
         let Inner { claimed, engine } = &*self.0;
+        seconds::exact("a delay", delay)?;
         claimed.state.store(RELEASED, Ordering::Release);
         let Some((client, _)) = engine else {
             return Ok(());
@@ -243,13 +248,19 @@ impl Claim {
         result
     }
 
-    /// Sets the end of the visibility timeout to `by` from now, if that is later than it would be.
+    /// Sets the end of the visibility timeout to `by` from now, at most 68 years, if that is later than it
+    /// would be. It takes a connection of the client's pool for one statement.
     ///
     /// The consumer extends it by itself; this is for a handler that is about to keep the process from
     /// doing so.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped in the middle it may have run or not; either way the claim goes on.
+    ///
     /// # Errors
     ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) when `by` is too long,
     /// [`LeaseLost`](ErrorKind::LeaseLost) when another process has the message, or it is gone. And
     /// when the database refuses.
     pub async fn extend(&self, by: Duration) -> Result<(), ClientError> {
@@ -257,6 +268,7 @@ impl Claim {
         let Some((client, held)) = engine else {
             return Ok(());
         };
+        seconds::exact("an extension", by)?;
         let call = self.call("extend");
         let ends = Instant::now() + by;
         let item = Item {

@@ -20,7 +20,7 @@ pub(crate) struct OwnConnection {
     connection: Option<PgConnection>,
 }
 
-/// Whether a commit waits until it is safe on disk.
+/// Whether a commit waits until it is safe on disk: of what a consumer makes of its messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
@@ -28,7 +28,7 @@ pub enum Durability {
     #[default]
     Durable,
     /// It does not wait: `synchronous_commit = off`. A crash of the server may undo what was
-    /// committed within the last three times `wal_writer_delay` (200 ms by default).
+    /// committed within the last three times `wal_writer_delay` (200 milliseconds by default).
     Asynchronous,
 }
 

@@ -481,6 +481,7 @@ impl Dispatcher {
             claimed = tracing::field::Empty,
         );
         let route = queue.route;
+        let own = span.clone();
         let looking = async move {
             let before = Instant::now();
             let within = queue.visibility_timeout.min(CLAIMED_WITHIN);
@@ -498,7 +499,7 @@ impl Dispatcher {
             let result = match (result, refused) {
                 (_, Some(failure)) => Err(failure),
                 (Ok(Some(batch)), None) => {
-                    tracing::Span::current().record("claimed", batch.messages.len());
+                    own.record("claimed", batch.messages.len());
                     Ok(batch)
                 }
                 (Ok(None), None) => Err(Failure::unexpected("a claim without an answer")),
@@ -588,7 +589,6 @@ impl Dispatcher {
         let ends = before + queue.visibility_timeout;
         let claims = waiting.iter().map(|(_, it)| Arc::clone(&it.claimed));
         self.engine.held.insert(claims, ends);
-        self.engine.counters.in_flight(self.engine.held.len());
         if self.schedule.is_paused(id) {
             // It was paused while the claim was under way.
             for (_, waiting) in waiting {
@@ -825,14 +825,12 @@ impl Dispatcher {
             }
             counters.released.add(1);
             self.engine.held.remove(key);
-            counters.in_flight(self.engine.held.len());
             return false;
         }
         let (decision, error) = match outcome {
             Outcome::Done if claimed.is_finished() => {
                 counters.done.add(1);
                 self.engine.held.remove(key);
-                counters.in_flight(self.engine.held.len());
                 return true;
             }
             Outcome::Done => {
@@ -867,7 +865,7 @@ impl Dispatcher {
                 msg_id = key.msg_id,
                 attempt = key.read_count,
                 delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-                error,
+                cause = error,
                 "a handler failed"
             );
             End::Retry { delay, error }
@@ -883,7 +881,15 @@ impl Dispatcher {
         }
         // There is room for all that may be held.
         if let Err(error) = self.settling.try_send(Settlement::new(claimed, end)) {
-            tracing::error!(%error, "a message could not be settled");
+            let cause = error.to_string();
+            let claimed = error.into_inner().claimed;
+            tracing::error!(
+                queue = claimed.queue.name.as_str(),
+                msg_id = claimed.key.msg_id,
+                attempt = claimed.key.read_count,
+                cause,
+                "a message could not be settled"
+            );
             self.engine.counted(|it| &it.unsettled);
         }
         true

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::ConsumerStats;
+use super::counters::{Count, Counters};
 use super::held::Held;
-use super::stats::{ConsumerStats, Count, Counters};
 use crate::PgmqNotifyClient;
 
 /// What the tasks of a consumer share.

@@ -5,9 +5,10 @@ use pgmq_notify_listener::{ListenerError, ListenerErrorKind};
 
 use crate::{ClientError, ErrorKind};
 
-/// Why a consumer could not start.
+/// Why a consumer could not start, or cannot do what it was asked for.
 ///
-/// One that has started does not end by an error: it goes on trying.
+/// One that has started does not end by an error: it goes on trying. The text names the operation and the
+/// remedy where there is one, and the cause is in [`source`](Error::source). Neither holds a password.
 #[derive(Debug)]
 pub struct ConsumerError {
     kind: ConsumerErrorKind,

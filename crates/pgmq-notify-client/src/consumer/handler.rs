@@ -13,14 +13,15 @@ use pgmq_notify_core::RawJson;
 use serde::de::DeserializeOwned;
 
 use super::Claim;
-use crate::Message;
+use crate::{Message, seconds};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why a handler did not succeed, and what is to become of its message.
 ///
 /// Any error becomes one with `?`, and is tried again as the [`RetryPolicy`](crate::RetryPolicy) says:
-/// so this type is no error itself, and a handler may as well return its own error type.
+/// so this type is no error itself, and a handler may as well return its own error type. The error's text and
+/// those of its causes, at most 4000 characters, are kept with the message and traced.
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,15 +53,16 @@ pub(crate) enum Decision {
 }
 
 impl HandlerError {
-    /// Try again after `delay`, whatever the policy's delay would be. The attempts count.
+    /// Try again after `delay`, whatever the policy's delay would be; what is longer than 68 years counts as
+    /// that. It is an attempt like any other: after the last one the message becomes a dead letter.
     pub fn retry_after(delay: Duration, error: impl Into<BoxError>) -> Self {
         Self {
-            decision: Decision::After(delay),
+            decision: Decision::After(delay.min(seconds::LONGEST)),
             error: error.into(),
         }
     }
 
-    /// Trying again would not help: the message becomes a dead letter now.
+    /// Trying again would not help: the message becomes a dead letter now, whatever the policy says.
     pub fn fatal(error: impl Into<BoxError>) -> Self {
         Self {
             decision: Decision::Dead,

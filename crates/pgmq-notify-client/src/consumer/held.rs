@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::claim::Claimed;
+use super::in_flight::InFlight;
 use super::queue::{Queue, QueueId};
 
 /// One claim: a read of a message by this process.
@@ -27,9 +28,15 @@ pub(crate) struct Key {
 /// The claims of this process that are not settled: their leases are extended.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    leases: Mutex<HashMap<Key, Lease>>,
+    leases: Mutex<Leases>,
     /// That there is something to extend again.
     filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Leases {
+    by_key: HashMap<Key, Lease>,
+    in_flight: InFlight,
 }
 
 #[derive(Debug)]
@@ -47,52 +54,61 @@ pub(crate) struct Extension {
 }
 
 impl Held {
-    fn leases(&self) -> MutexGuard<'_, HashMap<Key, Lease>> {
+    fn leases(&self) -> MutexGuard<'_, Leases> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.leases().len()
+        self.leases().by_key.len()
     }
 
     pub(crate) fn insert(&self, claims: impl IntoIterator<Item = Arc<Claimed>>, ends: Instant) {
         let mut leases = self.leases();
-        let was_empty = leases.is_empty();
+        let was_empty = leases.by_key.is_empty();
         for claim in claims {
-            leases.insert(claim.key, Lease { claim, ends });
+            leases.by_key.insert(claim.key, Lease { claim, ends });
         }
-        if was_empty && !leases.is_empty() {
+        leases.counted();
+        if was_empty && !leases.by_key.is_empty() {
             self.filled.notify_one();
         }
     }
 
     pub(crate) fn holds(&self, key: Key) -> bool {
-        self.leases().contains_key(&key)
+        self.leases().by_key.contains_key(&key)
     }
 
     /// Settled: no more extensions. Whether it was there.
     pub(crate) fn remove(&self, key: Key) -> bool {
-        self.leases().remove(&key).is_some()
+        let mut leases = self.leases();
+        let was_there = leases.by_key.remove(&key).is_some();
+        leases.counted();
+        was_there
     }
 
     /// Another claim has it, or it is gone: the handler is told. One that is being settled is not
     /// lost: that it was not found may be its settlement.
     pub(crate) fn lose(&self, keys: impl IntoIterator<Item = Key>) -> Vec<Key> {
         let mut leases = self.leases();
-        let lost = keys.into_iter().filter(|key| match leases.get(key) {
-            Some(lease) if lease.claim.is_open() => {
-                lease.claim.lost.cancel();
-                leases.remove(key);
-                true
-            }
-            _ => false,
-        });
-        lost.collect()
+        let lost = keys
+            .into_iter()
+            .filter(|key| match leases.by_key.get(key) {
+                Some(lease) if lease.claim.is_open() => {
+                    lease.claim.lost.cancel();
+                    leases.by_key.remove(key);
+                    true
+                }
+                _ => false,
+            })
+            .collect();
+        leases.counted();
+        lost
     }
 
     /// All that the process holds, for giving it back.
     pub(crate) fn snapshot(&self) -> Vec<Arc<Claimed>> {
         self.leases()
+            .by_key
             .values()
             .map(|it| Arc::clone(&it.claim))
             .collect()
@@ -102,7 +118,7 @@ impl Held {
     /// to settle in a transaction of its own: the row is locked by that.
     pub(crate) fn to_extend(&self, now: Instant) -> Vec<Extension> {
         let mut extensions: BTreeMap<QueueId, Extension> = BTreeMap::new();
-        for (key, lease) in &*self.leases() {
+        for (key, lease) in &self.leases().by_key {
             let timeout = lease.claim.queue.visibility_timeout;
             if lease.claim.wants_extension() && lease.ends < now + timeout * 2 / 3 {
                 extensions
@@ -121,7 +137,7 @@ impl Held {
     pub(crate) fn extended(&self, keys: impl IntoIterator<Item = Key>, ends: Instant) {
         let mut leases = self.leases();
         for key in keys {
-            if let Some(lease) = leases.get_mut(&key) {
+            if let Some(lease) = leases.by_key.get_mut(&key) {
                 lease.ends = lease.ends.max(ends);
             }
         }
@@ -129,24 +145,31 @@ impl Held {
 
     /// Tells the handlers whose lease has ended unextended that somebody else may have the message.
     /// The claims stay: whether it is so, the server knows. Returns those that were not told before.
-    pub(crate) fn warn_expired(&self, now: Instant) -> Vec<Key> {
+    pub(crate) fn warn_expired(&self, now: Instant) -> Vec<Arc<Claimed>> {
         let leases = self.leases();
-        let expired = leases.iter().filter(|(_, it)| {
-            it.ends <= now && it.claim.is_open() && !it.claim.lost.is_cancelled()
-        });
+        let expired = leases
+            .by_key
+            .values()
+            .filter(|it| it.ends <= now && it.claim.is_open() && !it.claim.lost.is_cancelled());
         expired
-            .map(|(key, lease)| {
+            .map(|lease| {
                 lease.claim.lost.cancel();
-                *key
+                Arc::clone(&lease.claim)
             })
             .collect()
     }
 
     /// Waits until there is a claim.
     pub(crate) async fn filled(&self) {
-        while self.leases().is_empty() {
+        while self.leases().by_key.is_empty() {
             self.filled.notified().await;
         }
+    }
+}
+
+impl Leases {
+    fn counted(&mut self) {
+        self.in_flight.are(self.by_key.len());
     }
 }
 

@@ -28,9 +28,14 @@ pub(crate) async fn keep(engine: Arc<Engine>, mut connection: OwnConnection, sho
 }
 
 fn warn(engine: &Engine) {
-    for key in engine.held.warn_expired(Instant::now()) {
+    for claimed in engine.held.warn_expired(Instant::now()) {
         engine.counted(|it| &it.expired);
-        tracing::warn!(msg_id = key.msg_id, "a lease could not be extended in time");
+        tracing::warn!(
+            queue = claimed.queue.name.as_str(),
+            msg_id = claimed.key.msg_id,
+            attempt = claimed.key.read_count,
+            "a lease could not be extended in time"
+        );
     }
 }
 
@@ -132,7 +137,9 @@ fn apply(engine: &Engine, piece: &Piece, found: &std::collections::HashSet<i64>,
         tracing::warn!(
             queue = piece.queue.name.as_str(),
             msg_id = key.msg_id,
-            "a lease was lost: the message was claimed again, or is gone"
+            attempt = key.read_count,
+            noticed = "extension",
+            "a lease was lost"
         );
     }
 }
@@ -140,7 +147,7 @@ fn apply(engine: &Engine, piece: &Piece, found: &std::collections::HashSet<i64>,
 fn failed(extension: &Extension, error: &sqlx::Error) {
     tracing::warn!(
         queue = extension.queue.name.as_str(),
-        leases = extension.claims.len(),
+        messages = extension.claims.len(),
         cause = error as &dyn std::error::Error,
         "leases were not extended"
     );

@@ -3,12 +3,14 @@ mod changes;
 mod claim;
 mod claiming;
 mod connection;
+mod counters;
 mod dead_letter;
 mod dispatcher;
 mod engine;
 mod error;
 mod handler;
 mod held;
+mod in_flight;
 mod keeper;
 mod outage;
 mod queue;
@@ -84,6 +86,15 @@ use supervise::Tasks;
 /// **Late.** A message is started as soon as its event arrives, or its time has come, and a handler is
 /// free. Where neither was noticed, the safety poll finds it.
 ///
+/// Several consumers, in one process or on many machines, share the messages of a queue: PostgreSQL gives
+/// each to one of them.
+///
+/// # What it does to the database
+///
+/// The [crate's documentation](crate#consumer) says on what it wakes, how much it claims, what commits
+/// without waiting for the disk, which connections and privileges it needs; and
+/// [there](crate#observability) are the names of its spans, events and metrics.
+///
 /// Dropping a consumer ends its handlers in the middle; their messages come back when their
 /// visibility timeout ends. [`shutdown`](Self::shutdown) does better.
 pub struct Consumer {
@@ -94,7 +105,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// A consumer of the database of `client`.
+    /// A consumer of the database of `client`, whose pool and configuration it shares: a clone will do.
     pub fn builder(client: PgmqNotifyClient) -> ConsumerBuilder {
         ConsumerBuilder::new(client)
     }
@@ -108,25 +119,37 @@ impl Consumer {
         }
     }
 
-    /// What it has done so far.
+    /// What it has done so far. Each number is of its own moment: under load they need not add up.
     pub fn stats(&self) -> ConsumerStats {
         self.engine.stats()
     }
 
-    /// Begins no more messages of `queue` until [`resume`](Self::resume). Those that have begun go on.
+    /// Begins no more messages of `queue` until [`resume`](Self::resume), in this process; others go on.
+    /// Handlers that have begun go on, and what was claimed for others is given back. A queue that is
+    /// dropped and created again is not paused.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it may have happened or not.
     ///
     /// # Errors
     ///
-    /// When it is no queue of this consumer.
+    /// [`InvalidArgument`](ConsumerErrorKind::InvalidArgument) when it is no queue of this consumer,
+    /// [`Stopped`](ConsumerErrorKind::Stopped) when this is not working any more.
     pub async fn pause(&self, queue: impl AsRef<str>) -> Result<(), ConsumerError> {
         self.command(queue, Command::Pause).await
     }
 
-    /// Goes on after [`pause`](Self::pause).
+    /// Goes on after [`pause`](Self::pause), with a look at the queue. Nothing changes where it was not
+    /// paused.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it may have happened or not.
     ///
     /// # Errors
     ///
-    /// When it is no queue of this consumer.
+    /// As for [`pause`](Self::pause).
     pub async fn resume(&self, queue: impl AsRef<str>) -> Result<(), ConsumerError> {
         self.command(queue, Command::Resume).await
     }
@@ -151,7 +174,11 @@ impl Consumer {
         }
     }
 
-    /// Works until `signal` is ready, and shuts down.
+    /// Works until `signal` is ready, and [shuts down](Self::shutdown).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it is as if the consumer had been dropped.
     pub async fn run_until(self, signal: impl Future<Output = ()>) -> ShutdownReport {
         signal.await;
         self.shutdown().await

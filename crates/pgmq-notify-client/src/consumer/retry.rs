@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::seconds;
+
 /// When a message whose handler failed is tried again, and how often.
 ///
 /// The wait before the second attempt is drawn from the upper half below
@@ -33,20 +35,21 @@ impl RetryPolicy {
         Self::default()
     }
 
-    /// The bound of the first delay. Defaults to 1 second.
+    /// The bound of the first delay; what is longer than 68 years counts as that. Defaults to 1 second.
     pub fn with_initial_delay(mut self, delay: Duration) -> Self {
-        self.initial = delay;
+        self.initial = delay.min(seconds::LONGEST);
         self
     }
 
-    /// The bound of every delay. Defaults to 10 minutes.
+    /// The bound of every delay; what is longer than 68 years counts as that. Defaults to 10 minutes.
     pub fn with_longest_delay(mut self, delay: Duration) -> Self {
-        self.longest = delay;
+        self.longest = delay.min(seconds::LONGEST);
         self
     }
 
     /// How often a message is tried before it becomes a dead letter; at least 1, which means no
-    /// second attempt. Defaults to 10.
+    /// second attempt. An attempt is a [read](crate::Message::read_count), so reads by somebody else, before
+    /// the consumer, count too. Defaults to 10.
     pub fn with_max_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
@@ -74,6 +77,10 @@ mod tests {
         let policy = RetryPolicy::new()
             .with_initial_delay(Duration::from_millis(200))
             .with_longest_delay(Duration::from_secs(3));
+        let endless = RetryPolicy::new()
+            .with_initial_delay(Duration::MAX)
+            .with_longest_delay(Duration::MAX);
+        assert_eq!(endless.delay(1, 1.0), seconds::LONGEST);
         for (attempt, millis) in [
             (1, 200),
             (2, 400),

@@ -300,7 +300,6 @@ impl Settler {
             Change::Release | Change::Return => counters.released.add(settled),
             Change::Extend => {}
         }
-        counters.in_flight(self.engine.held.len());
         if let Some(queue) = queue {
             // Later than the server's time by the way of the answer, and never earlier.
             let now = Instant::now();
@@ -321,18 +320,22 @@ impl Settler {
         };
         let queue = &first.claimed.queue;
         let error = explain(&Call::new("settle", &[]).on(&Ok(queue.name.clone())), error);
-        let messages = settlements.len();
         let cause = &error as &dyn std::error::Error;
         if !error.is_transient() {
-            tracing::error!(
-                messages,
-                cause,
-                "messages were not settled, and will come back"
-            );
+            for (queue, messages) in per_queue(&settlements) {
+                tracing::error!(
+                    queue,
+                    messages,
+                    cause,
+                    "messages were not settled, and will come back"
+                );
+            }
             self.abandon(&settlements);
             return;
         }
-        tracing::warn!(messages, cause, "messages are not settled yet");
+        for (queue, messages) in per_queue(&settlements) {
+            tracing::warn!(queue, messages, cause, "messages are not settled yet");
+        }
         let is_uncertain = error.kind() == ErrorKind::Connection;
         let until = Instant::now() + pause;
         for mut settlement in settlements {
@@ -395,16 +398,24 @@ impl Settler {
                 let queue = claimed.queue.name.as_str();
                 let dead_letters = claimed.queue.dead_letters.as_str();
                 let msg_id = claimed.key.msg_id;
+                let attempt = claimed.key.read_count;
                 self.engine.held.remove(claimed.key);
                 if found || settlement.is_uncertain {
                     self.engine.counted(|it| &it.dead);
                     let reason = reason.as_str();
-                    tracing::error!(queue, msg_id, dead_letters, reason, error, "a dead letter");
+                    tracing::error!(
+                        queue,
+                        msg_id,
+                        attempt,
+                        dead_letters,
+                        reason,
+                        cause = error,
+                        "a dead letter"
+                    );
                 } else {
                     self.engine.counted(|it| &it.lost);
                     rejected(&settlement);
                 }
-                self.engine.counters.in_flight(self.engine.held.len());
                 let queue = claimed.key.queue;
                 let _ = self.told.send(Settled { queue, due: None }).await;
             }
@@ -422,6 +433,7 @@ impl Settler {
         tracing::error!(
             queue = queue.name.as_str(),
             msg_id = settlement.claimed.key.msg_id,
+            attempt = settlement.claimed.key.read_count,
             dead_letters = queue.dead_letters.as_str(),
             cause = error as &dyn std::error::Error,
             "a dead letter could not be moved, its message stays"
@@ -465,10 +477,23 @@ fn piece(change: Change, settlements: &[Settlement]) -> Piece {
     Piece::new(queue, change, items)
 }
 
+/// How many there are of each queue.
+fn per_queue(settlements: &[Settlement]) -> BTreeMap<&str, usize> {
+    let mut messages = BTreeMap::new();
+    for settlement in settlements {
+        *messages
+            .entry(settlement.claimed.queue.name.as_str())
+            .or_default() += 1;
+    }
+    messages
+}
+
 fn rejected(settlement: &Settlement) {
     tracing::warn!(
         queue = settlement.claimed.queue.name.as_str(),
         msg_id = settlement.claimed.key.msg_id,
-        "a message was not settled: it was claimed again, or is gone"
+        attempt = settlement.claimed.key.read_count,
+        noticed = "settlement",
+        "a lease was lost"
     );
 }

@@ -6,6 +6,9 @@ use crate::seconds;
 
 /// Which queues messages come from, and how they are treated.
 ///
+/// Values that are out of their bounds are refused by [`start`](crate::ConsumerBuilder::start) and
+/// [`drain`](crate::ConsumerBuilder::drain).
+///
 /// ```
 /// use std::time::Duration;
 ///
@@ -67,7 +70,7 @@ pub enum Acknowledgement {
     /// It is deleted.
     #[default]
     Delete,
-    /// It moves to the archive of its queue.
+    /// It moves to the archive of its queue, as `pgmq.archive` does.
     Archive,
 }
 
@@ -85,18 +88,18 @@ pub enum Order {
 }
 
 impl Source {
-    /// One queue.
+    /// One queue, which has to exist. One that is dropped is consumed again once it is there again.
     pub fn queue(name: impl Into<String>) -> Self {
         Self::queues([name])
     }
 
-    /// Several queues, with one handler.
+    /// Several queues, with one handler; as [`queue`](Self::queue) otherwise.
     pub fn queues<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
         Self::new(Queues::Named(names.into_iter().map(Into::into).collect()))
     }
 
     /// All queues of a namespace, except for those whose name ends as dead-letter queues do. A queue
-    /// that is created later joins, one that is dropped leaves.
+    /// that is created later joins, one that is dropped leaves. There may be none yet.
     pub fn namespace(namespace: impl Into<String>) -> Self {
         Self::new(Queues::Namespace(namespace.into()))
     }
@@ -114,42 +117,51 @@ impl Source {
         }
     }
 
-    /// How many handlers of this source may run at a time, at least 1. Defaults to all those of the
-    /// consumer.
+    /// How many handlers of this source may run at a time, at least 1, of those of the
+    /// [consumer](crate::ConsumerBuilder::concurrency). Defaults to all of them.
     pub fn with_concurrency(mut self, handlers: usize) -> Self {
         self.concurrency = Some(handlers);
         self
     }
 
-    /// How many messages one statement claims at most, 1 to 10,000. It never claims more than there
-    /// are free handlers; with [`FifoGroups`](Order::FifoGroups) no more groups than that. Defaults to
-    /// 100.
+    /// How many messages one statement claims at most, 1 to 10,000. Defaults to 100.
+    ///
+    /// Whatever the size, claims never exceed the handlers that are free, plus, where handlers are quicker
+    /// than a claim, those that by the recent pace will be free when its answer comes. A message that has
+    /// waited unstarted for 1 second is given back, visible at once and its read not counted.
+    ///
+    /// With [`FifoGroups`](Order::FifoGroups) it is groups that never exceed the free handlers, and further
+    /// messages of a claimed group are claimed with it, up to this size.
     pub fn with_batch_size(mut self, messages: usize) -> Self {
         self.batch_size = messages;
         self
     }
 
-    /// For how long a claim holds; at least 1 second, fractions are rounded up. It is extended while
-    /// the handler runs, so it need not be longer than the handler: what it bounds is how late the
-    /// messages of a dead process come back. Defaults to 30 seconds.
+    /// For how long a claim holds; at least 1 second and at most 2,147,483,647, fractions are rounded up. It
+    /// is extended while the handler runs, once less than two thirds of it are left, so it need not be
+    /// longer than the handler: what it bounds is how late the messages of a dead process come back, and how
+    /// long the database may be out of reach before others may claim them. Defaults to 30 seconds.
     pub fn with_visibility_timeout(mut self, timeout: Duration) -> Self {
         self.visibility_timeout = timeout;
         self
     }
 
-    /// What happens after a failure.
+    /// What happens after a failure. Defaults to [`RetryPolicy::default`]: 10 attempts.
     pub fn with_retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// The queue that dead letters go to. It is created when the first one comes.
+    /// The queue that dead letters go to. It is created when the first one comes. Defaults to one for each
+    /// queue, named by a [suffix](Self::with_dead_letter_suffix).
     pub fn with_dead_letter_queue(mut self, queue: impl Into<String>) -> Self {
         self.dead_letters = DeadLetters::Queue(queue.into());
         self
     }
 
-    /// Each queue has a dead-letter queue whose name ends with `suffix`. Defaults to `_dlq`.
+    /// Each queue has a dead-letter queue of its name and `suffix`, which together are at most 47 characters;
+    /// it is created when the first dead letter comes. Of a namespace, queues with a longer name are not
+    /// consumed, and an error is traced. Defaults to `_dlq`.
     pub fn with_dead_letter_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.dead_letters = DeadLetters::Suffix(suffix.into());
         self

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use self::work::Work;
 use super::{SOON, create, metering, next_message, send, terminate};
+use crate::observed::Recorded;
 
 /// A connected listener to all messages, and queues named `a_queue`, `b_queue`…
 async fn listening(queues: &str, buffer: usize) -> (TestDatabase, PgmqNotifyListener) {
@@ -173,7 +174,7 @@ async fn a_queue_that_waits_does_not_hold_up_another_and_what_was_taken_ahead_is
 async fn errors_and_panics_are_counted_and_stop_nothing() {
     let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
     create(&database, "a_queue").await;
-    let recorded = metering::Recorded::default();
+    let recorded = Recorded::default();
     let mut listener = metering::listener(&database, &recorded).await;
     listener.listen_message_ready_global().await.unwrap();
     listener.connect().await.unwrap();
@@ -218,7 +219,7 @@ async fn errors_and_panics_are_counted_and_stop_nothing() {
         .filter(|line| line.starts_with('+'))
         .collect();
     assert_eq!(begun, ["+a1", "+a2", "+a3", "+a4", "+a5"]);
-    let sums = recorded.sums();
+    let sums = recorded.sums(metering::PREFIX);
     for (outcome, count) in [("ok", 2.0), ("error", 1.0), ("panic", 2.0)] {
         let sum = sums[&format!("handled_total{{outcome={outcome}}}")];
         assert!((sum - count).abs() < 0.1, "{outcome}: {sum}");
@@ -262,7 +263,7 @@ async fn while_handlers_are_busy_the_buffer_overflows_and_the_catch_up_finds_the
     const COUNT: usize = 100;
     let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
     create(&database, "a_queue").await;
-    let recorded = metering::Recorded::default();
+    let recorded = Recorded::default();
     // With a buffer of ten.
     let mut listener = metering::listener(&database, &recorded).await;
     listener.listen_message_ready_global().await.unwrap();
@@ -290,7 +291,7 @@ async fn while_handlers_are_busy_the_buffer_overflows_and_the_catch_up_finds_the
     let handling = listener.listen_with_handler_until(&handlers, handler, async {
         burst(&database, 'a', COUNT).await;
         eventually(SOON, || async {
-            let sums = recorded.sums();
+            let sums = recorded.sums(metering::PREFIX);
             // One is handled, two are taken ahead, ten are in the buffer; at least the ten.
             match sums.get("overflowed_events_total") {
                 Some(overflowed) if (87.0..=90.0).contains(overflowed) => Ok(()),

@@ -1,135 +1,18 @@
 //! What a recorder of the crate `metrics` gets.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
-    SharedString, Unit,
-};
+use metrics::Unit;
 use pgmq_notify_core::{PgmqNotifyConfig, ResumeReason};
 use pgmq_notify_listener::PgmqNotifyListener;
 use pgmq_notify_tests::{TestDatabase, eventually};
 
 use super::{SOON, create, gap, next, next_message, send, terminate};
+use crate::observed::Recorded;
 
+pub(super) const PREFIX: &str = "pgmq_notify_listener_";
 const ROUND_TRIP: &str = "pgmq_notify_listener_round_trip_seconds";
-
-/// The sum and the count of what was recorded, by the name and its labels.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Recorded {
-    values: Arc<Mutex<BTreeMap<String, (f64, u64)>>>,
-    units: Arc<Mutex<BTreeMap<String, Option<Unit>>>>,
-}
-
-struct Value {
-    recorded: Recorded,
-    name: String,
-}
-
-impl Recorded {
-    fn register(&self, key: &Key) -> Arc<Value> {
-        let labels = key.labels();
-        let labels: Vec<_> = labels
-            .map(|it| format!("{}={}", it.key(), it.value()))
-            .collect();
-        let name = match labels.join(",") {
-            none if none.is_empty() => key.name().to_owned(),
-            labels => format!("{}{{{labels}}}", key.name()),
-        };
-        let mut values = self.values.lock().expect("nobody panics holding it");
-        values.entry(name.clone()).or_default();
-        let recorded = self.clone();
-        Arc::new(Value { recorded, name })
-    }
-
-    fn describe(&self, name: &KeyName, unit: Option<Unit>) {
-        let mut units = self.units.lock().expect("nobody panics holding it");
-        units.insert(name.as_str().to_owned(), unit);
-    }
-
-    /// Of those that are not 0, with their common prefix left out.
-    pub(super) fn sums(&self) -> BTreeMap<String, f64> {
-        let values = self.values.lock().expect("nobody panics holding it");
-        let recorded = values.iter().filter(|(_, (sum, _))| *sum != 0.0);
-        recorded
-            .map(|(name, (sum, _))| {
-                let name = name.strip_prefix("pgmq_notify_listener_");
-                (name.expect("a name of ours").to_owned(), *sum)
-            })
-            .collect()
-    }
-}
-
-impl Value {
-    fn add(&self, value: f64) {
-        let mut values = self
-            .recorded
-            .values
-            .lock()
-            .expect("nobody panics holding it");
-        let recorded = values.entry(self.name.clone()).or_default();
-        recorded.0 += value;
-        recorded.1 += 1;
-    }
-}
-
-impl CounterFn for Value {
-    fn increment(&self, value: u64) {
-        self.add(f64::from(u32::try_from(value).expect("a small number")));
-    }
-
-    fn absolute(&self, _: u64) {
-        panic!("listeners share a counter");
-    }
-}
-
-impl GaugeFn for Value {
-    fn increment(&self, value: f64) {
-        self.add(value);
-    }
-
-    fn decrement(&self, value: f64) {
-        self.add(-value);
-    }
-
-    fn set(&self, _: f64) {
-        panic!("listeners share a gauge");
-    }
-}
-
-impl HistogramFn for Value {
-    fn record(&self, value: f64) {
-        self.add(value);
-    }
-}
-
-impl Recorder for Recorded {
-    fn describe_counter(&self, key: KeyName, unit: Option<Unit>, _: SharedString) {
-        self.describe(&key, unit);
-    }
-
-    fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, _: SharedString) {
-        self.describe(&key, unit);
-    }
-
-    fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, _: SharedString) {
-        self.describe(&key, unit);
-    }
-
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.register(key))
-    }
-
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.register(key))
-    }
-
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(self.register(key))
-    }
-}
 
 pub(super) async fn listener(database: &TestDatabase, recorded: &Recorded) -> PgmqNotifyListener {
     // The listener keeps what it registers; only the making needs the recorder.
@@ -148,12 +31,12 @@ async fn a_recorder_gets_every_number_under_its_documented_name() {
     let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
     let recorded = Recorded::default();
     let mut listener = listener(&database, &recorded).await;
-    assert_eq!(recorded.sums(), expected([]));
+    assert_eq!(recorded.sums(PREFIX), expected([]));
     listener.listen_queue_created().await.unwrap();
     listener.listen_queue_dropped().await.unwrap();
     listener.listen_message_ready_global().await.unwrap();
     listener.connect().await.unwrap();
-    assert_eq!(recorded.sums(), expected([("connected", 1.0)]));
+    assert_eq!(recorded.sums(PREFIX), expected([("connected", 1.0)]));
 
     create(&database, "orders_queue").await;
     create(&database, "other_queue").await;
@@ -190,7 +73,7 @@ async fn a_recorder_gets_every_number_under_its_documented_name() {
         ("unreadable_total{reason=invalid_payload}", 1.0),
         ("unreadable_total{reason=unknown_event_type}", 1.0),
     ]);
-    assert_eq!(recorded.sums(), now);
+    assert_eq!(recorded.sums(PREFIX), now);
 
     database
         .run("do $$ begin for i in 1..15 loop perform pgmq.send('orders_queue', '{}'); end loop; end $$")
@@ -202,7 +85,7 @@ async fn a_recorder_gets_every_number_under_its_documented_name() {
     ]);
     let expected_sums: BTreeMap<_, _> = now.into_iter().chain(overflow).collect();
     eventually(SOON, || async {
-        let sums = recorded.sums();
+        let sums = recorded.sums(PREFIX);
         if sums == expected_sums {
             Ok(())
         } else {
@@ -212,7 +95,7 @@ async fn a_recorder_gets_every_number_under_its_documented_name() {
     .await;
 
     listener.disconnect().await;
-    assert!(!recorded.sums().contains_key("connected"));
+    assert!(!recorded.sums(PREFIX).contains_key("connected"));
 }
 
 #[tokio::test]
@@ -223,10 +106,10 @@ async fn listeners_of_one_process_add_up_and_a_dropped_one_is_not_connected() {
     let mut second = listener(&database, &recorded).await;
     first.connect().await.unwrap();
     second.connect().await.unwrap();
-    assert_eq!(recorded.sums(), expected([("connected", 2.0)]));
+    assert_eq!(recorded.sums(PREFIX), expected([("connected", 2.0)]));
     drop(first);
     eventually(SOON, || async {
-        let sums = recorded.sums();
+        let sums = recorded.sums(PREFIX);
         if sums == expected([("connected", 1.0)]) {
             Ok(())
         } else {
@@ -235,7 +118,7 @@ async fn listeners_of_one_process_add_up_and_a_dropped_one_is_not_connected() {
     })
     .await;
     second.disconnect().await;
-    assert_eq!(recorded.sums(), expected([]));
+    assert_eq!(recorded.sums(PREFIX), expected([]));
 }
 
 #[tokio::test]
@@ -247,20 +130,13 @@ async fn the_answer_to_a_heartbeat_is_recorded_in_seconds() {
         .with_heartbeat(Duration::from_millis(50), SOON);
     listener.connect().await.unwrap();
     eventually(SOON, || async {
-        let (sum, count) = recorded.values.lock().unwrap()[ROUND_TRIP];
+        let (sum, count) = recorded.of(ROUND_TRIP);
         if count >= 3 { Ok(sum) } else { Err(count) }
     })
     .await;
-    let sum = recorded.sums()["round_trip_seconds"];
+    let sum = recorded.sums(PREFIX)["round_trip_seconds"];
     assert!(sum > 0.0 && sum < SOON.as_secs_f64(), "{sum}");
-    let units = recorded.units.lock().unwrap();
-    assert_eq!(units[ROUND_TRIP], Some(Unit::Seconds));
-    let documented = include_str!("../../../../crates/pgmq-notify-listener/src/lib.rs");
-    for name in units.keys() {
-        assert!(documented.contains(&format!("`{name}`")), "{name}");
-    }
-    for name in recorded.values.lock().unwrap().keys() {
-        let name = name.split('{').next().unwrap();
-        assert!(units.contains_key(name), "{name} is not described");
-    }
+    assert_eq!(recorded.unit(ROUND_TRIP), Some(Unit::Seconds));
+    let documentation = include_str!("../../../../crates/pgmq-notify-listener/src/lib.rs");
+    recorded.check(PREFIX, documentation);
 }

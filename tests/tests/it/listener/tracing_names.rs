@@ -1,77 +1,72 @@
 //! The spans and events that the listener's documentation names, and no others.
 
-mod traced;
-
-use std::collections::{BTreeMap, BTreeSet};
-
 use pgmq_notify_core::{PgmqNotifyConfig, PgmqNotifyEvent};
 use pgmq_notify_listener::{Handlers, PgmqNotifyListener};
 use pgmq_notify_tests::{TestDatabase, eventually};
 use sqlx::postgres::PgPoolOptions;
 use tracing::Level;
 
-use self::traced::{Recorder, Traced};
 use super::silence::{server, signal, the_backend};
 use super::{SOON, gap, next, next_message, send, terminate};
+use crate::observed::{Documented, Recorder, check, check_text, documented, levels, values};
 
 const BUFFER: usize = 10;
 
-/// What stands in the table of the documentation: the levels and the fields of each name.
-const DOCUMENTED: [(&str, &str, &[&str]); 14] = [
-    ("pgmq_notify_listener.connect", "span, info", &["attempt"]),
-    (
+const DOCUMENTED: [Documented; 14] = [
+    documented("pgmq_notify_listener.connect", "span, info", &["attempt"]),
+    documented(
         "pgmq_notify_listener.catch_up",
         "span, info",
         &["namespaces", "queues"],
     ),
-    (
+    documented(
         "pgmq_notify_listener.handle",
         "span, info",
         &["kind", "queue"],
     ),
-    (
+    documented(
         "the listener has no session",
         "event, warn",
         &["attempt", "reason", "wait_ms"],
     ),
-    (
+    documented(
         "the listener has a session again",
         "event, info",
         &["gap_ms"],
     ),
-    (
+    documented(
         "the buffer is full",
         "event, warn or debug",
         &["capacity", "count"],
     ),
-    (
+    documented(
         "unreadable notification",
         "event, warn or debug",
         &["channel", "count", "reason"],
     ),
-    (
+    documented(
         "the catch-up looks again",
         "event, debug",
         &["at", "attempt", "reason"],
     ),
-    (
+    documented(
         "the catch-up leaves something out",
         "event, warn",
         &["at", "cause", "reason"],
     ),
-    ("the queues are not known yet", "event, debug", &["reason"]),
-    (
+    documented("the queues are not known yet", "event, debug", &["reason"]),
+    documented(
         "the server has not heard of an unlisten yet",
         "event, debug",
         &["reason"],
     ),
-    (
+    documented(
         "a handler failed",
         "event, warn",
         &["cause", "kind", "queue"],
     ),
-    ("a handler panicked", "event, error", &["kind", "queue"]),
-    (
+    documented("a handler panicked", "event, error", &["kind", "queue"]),
+    documented(
         "the server did not close the listening connection in time",
         "event, warn",
         &[],
@@ -82,7 +77,7 @@ const DOCUMENTED: [(&str, &str, &[&str]); 14] = [
 #[tokio::test]
 async fn every_documented_span_and_event_is_seen_with_its_level_and_fields_and_no_other() {
     let (server, database) = server().await;
-    let recorder = Recorder::default();
+    let recorder = Recorder::of("pgmq_notify_listener");
     let _default = tracing::subscriber::set_default(recorder.clone());
     // Closed at the end, and the database's own is not.
     let pool = PgPoolOptions::new().connect_lazy_with(database.options());
@@ -110,7 +105,7 @@ async fn every_documented_span_and_event_is_seen_with_its_level_and_fields_and_n
     listener.disconnect().await;
     signal("-CONT", backend);
 
-    check(&recorder.all());
+    check(&DOCUMENTED, &recorder.all(), &[], &[]);
     drop(server);
 }
 
@@ -246,8 +241,8 @@ async fn handlers(database: &TestDatabase, recorder: &Recorder, listener: &mut P
         .unwrap();
     let failed = recorder.named("a handler failed");
     assert_eq!(values(&failed, "cause"), ["\"the first\""]);
-    let handled = recorder.named("pgmq_notify_listener.handle");
-    for traced in [failed, recorder.named("a handler panicked"), handled] {
+    let calls = recorder.named("pgmq_notify_listener.handle");
+    for traced in [failed, recorder.named("a handler panicked"), calls] {
         for one in &traced {
             assert_eq!(one.fields["kind"], "message_with_payload");
             assert_eq!(one.fields["queue"], "orders_queue");
@@ -255,69 +250,8 @@ async fn handlers(database: &TestDatabase, recorder: &Recorder, listener: &mut P
     }
 }
 
-fn levels(traced: &[Traced]) -> Vec<Level> {
-    traced.iter().map(|it| it.level).collect()
-}
-
-fn values<'a>(traced: &'a [Traced], field: &str) -> Vec<&'a str> {
-    let values = traced.iter().map(|it| it.fields[field].as_str());
-    values.collect()
-}
-
-/// Everything is as it is documented, and all that is documented is there.
-fn check(all: &[Traced]) {
-    let documented: BTreeMap<_, _> = DOCUMENTED
-        .iter()
-        .map(|(name, sort, fields)| (*name, (*sort, *fields)))
-        .collect();
-    let mut seen = BTreeSet::new();
-    for one in all {
-        let Some((sort, fields)) = documented.get(one.name.as_str()) else {
-            panic!("it is not documented: {one:?}");
-        };
-        let (what, levels) = sort.split_once(", ").unwrap();
-        assert_eq!(one.is_span, what == "span", "{one:?}");
-        let level = levels
-            .split(" or ")
-            .find(|it| it.eq_ignore_ascii_case(one.level.as_str()))
-            .unwrap_or_else(|| panic!("not at this level: {one:?}"));
-        let found: Vec<_> = one.fields.keys().copied().collect();
-        assert_eq!(found, *fields, "{one:?}");
-        seen.insert((one.name.as_str(), level));
-    }
-    for (name, (sort, _)) in &documented {
-        let (_, levels) = sort.split_once(", ").unwrap();
-        for level in levels.split(" or ") {
-            assert!(seen.contains(&(*name, level)), "{name} at {level}");
-        }
-    }
-}
-
 #[test]
 fn the_documentation_has_these_names_levels_and_fields() {
     let documentation = include_str!("../../../../crates/pgmq-notify-listener/src/lib.rs");
-    let mut rows = 0;
-    for line in documentation.lines() {
-        let cells: Vec<_> = line.split('|').map(str::trim).collect();
-        let [_, sort, name, documented, ..] = cells.as_slice() else {
-            continue;
-        };
-        if !sort.starts_with("span, ") && !sort.starts_with("event, ") {
-            continue;
-        }
-        let name = name.trim_matches('`');
-        let (_, expected, fields) = DOCUMENTED
-            .iter()
-            .find(|(other, ..)| *other == name)
-            .unwrap_or_else(|| panic!("not in this test: {name}"));
-        assert_eq!(sort, expected, "{name}");
-        for field in *fields {
-            assert!(
-                documented.contains(&format!("`{field}`")),
-                "{name}: {field}"
-            );
-        }
-        rows += 1;
-    }
-    assert_eq!(rows, DOCUMENTED.len());
+    check_text(&DOCUMENTED, documentation);
 }

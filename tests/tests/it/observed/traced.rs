@@ -1,8 +1,7 @@
-//! What the listener gives the crate `tracing`, written down.
+//! What a crate gives the crate `tracing`, written down.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tracing::field::{Field, Visit};
@@ -11,63 +10,74 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// One span or event.
 #[derive(Clone, Debug)]
-pub(super) struct Traced {
-    pub(super) is_span: bool,
-    pub(super) level: Level,
-    pub(super) name: String,
-    pub(super) fields: BTreeMap<&'static str, String>,
+pub(crate) struct Traced {
+    pub(crate) is_span: bool,
+    pub(crate) level: Level,
+    pub(crate) name: String,
+    pub(crate) fields: BTreeMap<&'static str, String>,
 }
 
-/// Everything of the listener, in its order, of the threads on which it is the default.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Recorder {
+/// Everything of one target and those under it, in its order, of the threads on which it is the default.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    target: &'static str,
     traced: Arc<Mutex<Vec<Traced>>>,
-    spans: Arc<AtomicU64>,
+    /// Where the spans stand among these: the first one at the index of id 1.
+    spans: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Recorder {
-    pub(super) fn all(&self) -> Vec<Traced> {
+    pub(crate) fn of(target: &'static str) -> Self {
+        Self {
+            target,
+            traced: Arc::default(),
+            spans: Arc::default(),
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Traced> {
         self.traced
             .lock()
             .expect("nobody panics holding it")
             .clone()
     }
 
-    pub(super) fn named(&self, name: &str) -> Vec<Traced> {
+    pub(crate) fn named(&self, name: &str) -> Vec<Traced> {
         let mut all = self.all();
         all.retain(|it| it.name == name);
         all
     }
 
-    fn note(&self, metadata: &Metadata<'_>, mut fields: Fields) {
+    /// Where it stands.
+    fn note(&self, metadata: &Metadata<'_>, mut fields: Fields) -> usize {
         let is_span = metadata.is_span();
         let name = match fields.0.remove("message") {
             Some(message) if !is_span => message,
             _ => metadata.name().to_owned(),
         };
-        let traced = Traced {
+        let mut traced = self.traced.lock().expect("nobody panics holding it");
+        traced.push(Traced {
             is_span,
             level: *metadata.level(),
             name,
             fields: fields.0,
-        };
-        self.traced
-            .lock()
-            .expect("nobody panics holding it")
-            .push(traced);
+        });
+        traced.len() - 1
     }
 }
 
 impl Subscriber for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("pgmq_notify_listener")
+        metadata.target().starts_with(self.target)
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut fields = Fields::default();
         span.record(&mut fields);
-        self.note(span.metadata(), fields);
-        Id::from_u64(self.spans.fetch_add(1, Ordering::Relaxed) + 1)
+        let place = self.note(span.metadata(), fields);
+        let mut spans = self.spans.lock().expect("nobody panics holding it");
+        spans.push(place);
+        Id::from_u64(spans.len() as u64)
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -76,9 +86,13 @@ impl Subscriber for Recorder {
         self.note(event.metadata(), fields);
     }
 
-    /// The listener gives every field when it makes the span.
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        panic!("recorded later: {values:?}");
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        let mut fields = Fields::default();
+        values.record(&mut fields);
+        let id = usize::try_from(id.into_u64()).expect("few spans");
+        let place = self.spans.lock().expect("nobody panics holding it")[id - 1];
+        let mut traced = self.traced.lock().expect("nobody panics holding it");
+        traced[place].fields.append(&mut fields.0);
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
