@@ -66,8 +66,6 @@ struct State {
     held_until: Option<Instant>,
     /// When something becomes visible, as far as is known.
     due: Option<Instant>,
-    /// The same, from before the look that is under way.
-    due_before: Option<Instant>,
     poll: Instant,
     /// As it stands in `timers`.
     timer: Instant,
@@ -105,7 +103,6 @@ impl Schedule {
                 is_paused: false,
                 held_until: None,
                 due: None,
-                due_before: None,
                 poll,
                 timer: poll,
             },
@@ -121,20 +118,16 @@ impl Schedule {
         }
     }
 
-    /// It is to be looked at; the first reason stays, unless it is an event, which says less than others.
+    /// It is to be looked at; the first reason stays.
     pub(crate) fn wake(&mut self, id: QueueId, reason: Reason) {
         let Some(state) = self.queues.get_mut(&id) else {
             return;
         };
-        match state.wake {
-            None => {
-                state.wake = Some(reason);
-                if state.wants_turn() {
-                    self.ready.push_back(id);
-                }
+        if state.wake.is_none() {
+            state.wake = Some(reason);
+            if state.wants_turn() {
+                self.ready.push_back(id);
             }
-            Some(Reason::Event) => state.wake = Some(reason),
-            Some(_) => {}
         }
     }
 
@@ -166,7 +159,8 @@ impl Schedule {
         let mut reason = Reason::Start;
         self.change(id, |state| {
             state.is_claiming = true;
-            state.due_before = state.due.take();
+            // The look will say.
+            state.due = None;
             reason = state.wake.take().unwrap_or(reason);
         });
         Some((id, reason))
@@ -177,8 +171,7 @@ impl Schedule {
         self.ready.len()
     }
 
-    /// A look at a whole queue has ended: with the next due time that it saw, and with a reason for
-    /// another one.
+    /// A look has ended: with the next due time that it saw, and with a reason for another one.
     pub(crate) fn looked(
         &mut self,
         id: QueueId,
@@ -189,22 +182,11 @@ impl Schedule {
         let poll = now + self.safety_poll;
         self.change(id, |state| {
             state.is_claiming = false;
-            state.due_before = None;
             // What an event said meanwhile is true as well.
             let seen = due.map(|due| now + due);
             state.due = [state.due, seen].into_iter().flatten().min();
             state.poll = poll;
-            state.wake = again.or(state.wake);
-        });
-        self.enqueue(id);
-    }
-
-    /// A look at single messages has ended: what was known of the others is still true.
-    pub(crate) fn glanced(&mut self, id: QueueId) {
-        self.change(id, |state| {
-            state.is_claiming = false;
-            let before = state.due_before.take();
-            state.due = [state.due, before].into_iter().flatten().min();
+            state.wake = state.wake.or(again);
         });
         self.enqueue(id);
     }
@@ -225,10 +207,6 @@ impl Schedule {
             .get_mut(&id)
             .map(|state| state.is_paused = true)
             .is_some()
-    }
-
-    pub(crate) fn is_paused(&self, id: QueueId) -> bool {
-        self.queues.get(&id).is_some_and(|state| state.is_paused)
     }
 
     /// False when there is no such queue.
@@ -385,33 +363,6 @@ mod tests {
     }
 
     #[test]
-    fn a_look_at_single_messages_keeps_the_due_time_and_the_safety_poll() {
-        let now = Instant::now();
-        let mut schedule = idle(&[1], now);
-        schedule.due(1, now + 3 * SECOND);
-        schedule.wake(1, Reason::Event);
-        schedule.next(any).unwrap();
-        schedule.due(1, now + 5 * SECOND);
-        schedule.glanced(1);
-        assert_eq!(schedule.next_timer(), Some(now + 3 * SECOND));
-        schedule.expire(now + 3 * SECOND);
-        assert_eq!(schedule.next(any), Some((1, Reason::Due)));
-        schedule.looked(1, now, None, None);
-        assert_eq!(schedule.next_timer(), Some(now + POLL));
-    }
-
-    #[test]
-    fn what_becomes_due_is_looked_for_though_an_event_came_first() {
-        let now = Instant::now();
-        let mut schedule = idle(&[1], now);
-        schedule.due(1, now + SECOND);
-        schedule.wake(1, Reason::Event);
-        schedule.expire(now + SECOND);
-        schedule.wake(1, Reason::Event);
-        assert_eq!(schedule.next(any), Some((1, Reason::Due)));
-    }
-
-    #[test]
     fn without_a_due_time_it_sleeps_until_the_safety_poll() {
         let now = Instant::now();
         let mut schedule = idle(&[1], now);
@@ -444,7 +395,7 @@ mod tests {
         schedule.expire(now + POLL);
         assert_eq!(schedule.next(any), None);
         assert!(schedule.resume(1));
-        assert_eq!(schedule.next(any), Some((1, Reason::SafetyPoll)));
+        assert_eq!(schedule.next(any), Some((1, Reason::Event)));
         assert!(!schedule.pause(7));
     }
 
