@@ -17,7 +17,7 @@ use crate::support::{
 const CONSUMERS: [usize; 3] = [1, 5, 20];
 
 /// Messages per second, and how many.
-const STREAMS: [(u32, u32); 4] = [(2, 30), (10, 100), (100, 800), (1000, 6000)];
+const STREAMS: [(u32, u32); 4] = [(2, 20), (10, 60), (100, 500), (1000, 4000)];
 
 /// Whoever looks because of the last message has looked by then.
 const LOOKED_WITHIN: Duration = Duration::from_millis(200);
