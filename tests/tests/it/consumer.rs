@@ -6,6 +6,8 @@ mod draining;
 mod due;
 mod fifo;
 mod handling;
+mod herd;
+mod idle;
 mod leases;
 mod metering;
 mod namespaces;

@@ -22,6 +22,8 @@ pub(crate) enum Ask {
         handlers: usize,
         /// With groups: the oldest messages that are looked at.
         window: i64,
+        /// Probably there is nothing: an index says so for less than the claim itself.
+        looks_first: bool,
     },
     /// Those that events have told of, with the times from which they are visible.
     Told(Vec<(i64, SystemTime)>),
@@ -53,22 +55,26 @@ pub(crate) async fn claim(
     queue: &Queue,
     ask: &Ask,
 ) -> Result<Batch, Failure> {
-    let (handlers, window) = match ask {
+    let (handlers, window, looks_first) = match ask {
         Ask::Told(told) => return claim_told(connection, queue, told).await,
-        Ask::Oldest { handlers, window } => (*handlers, *window),
+        Ask::Oldest {
+            handlers,
+            window,
+            looks_first,
+        } => (*handlers, *window, *looks_first),
     };
     let batch = i64::try_from(queue.batch_size).unwrap_or(i64::MAX);
     let handlers = i64::try_from(handlers).unwrap_or(i64::MAX);
     let rows = match queue.order {
         Order::Unordered => {
-            sqlx::query(AssertSqlSafe(unordered(queue)))
+            sqlx::query(AssertSqlSafe(unordered(queue, looks_first)))
                 .bind(handlers.min(batch))
                 .bind(queue.vt_seconds)
                 .fetch_all(connection)
                 .await?
         }
         Order::FifoGroups => {
-            sqlx::query(AssertSqlSafe(grouped(queue)))
+            sqlx::query(AssertSqlSafe(grouped(queue, looks_first)))
                 .bind(handlers)
                 .bind(queue.vt_seconds)
                 .bind(batch)
@@ -141,11 +147,12 @@ fn last_read_at(queue: &Queue) -> (&'static str, &'static str) {
 ///
 /// The time of the next one is compared with `now()`, because an index cannot be searched for
 /// `clock_timestamp()`.
-fn unordered(queue: &Queue) -> String {
+fn unordered(queue: &Queue, looks_first: bool) -> String {
     let table = &queue.table;
+    let condition = first(queue, looks_first);
     let chosen = format!(
         "select msg_id, vt, msg_id as head from {table}
-        where vt <= clock_timestamp()
+        where vt <= clock_timestamp() {condition}
         order by msg_id
         limit $1
         for update skip locked"
@@ -158,12 +165,14 @@ fn unordered(queue: &Queue) -> String {
 ///
 /// The head of a group is its oldest message, visible or not. Whoever locks a visible head has the
 /// group: until it is gone nobody else finds a visible head there.
-fn grouped(queue: &Queue) -> String {
+fn grouped(queue: &Queue, looks_first: bool) -> String {
     let table = &queue.table;
+    let condition = first(queue, looks_first);
     let chosen = format!(
         "oldest as materialized (
           select msg_id, vt, coalesce(headers->>'x-pgmq-group', '_default_fifo_group') as name
           from {table}
+          where true {condition}
           order by msg_id
           limit $4
         ),
@@ -191,6 +200,16 @@ fn grouped(queue: &Queue) -> String {
         )"
     );
     statement(queue, &chosen, "(select count(*) = $4 from oldest)")
+}
+
+/// Evaluated once, before the table is read.
+fn first(queue: &Queue, looks_first: bool) -> String {
+    if looks_first {
+        let table = &queue.table;
+        format!("and exists (select from {table} v where v.vt <= now())")
+    } else {
+        String::new()
+    }
 }
 
 fn statement(queue: &Queue, chosen: &str, is_cut: &str) -> String {

@@ -24,7 +24,7 @@ use super::handler::{Decision, Handle, Outcome, kept};
 use super::held::Key;
 use super::outage::Outage;
 use super::queue::{Found, Queue, QueueId, find};
-use super::schedule::{Reason, Schedule};
+use super::schedule::{Holds, Reason, Schedule, Seen, Turn};
 use super::settler::{DeadReason, End, Settled, Settlement};
 use super::source::{Queues, Source};
 use crate::call::Call;
@@ -355,7 +355,7 @@ impl Dispatcher {
                 Happening::Timer => {
                     let now = Instant::now();
                     self.outage.expire(now);
-                    self.schedule.expire(now);
+                    self.schedule.expire(now, fastrand::f64);
                     self.forgo_late(now);
                 }
             }
@@ -422,10 +422,15 @@ impl Dispatcher {
         // Settlements that do not get on hold up the claims.
         while !self.idle.is_empty() && self.engine.held.len() < self.concurrency + UNSETTLED {
             let most = |route: &Route| route.most(self.concurrency) + route.ahead(self.concurrency);
-            let room = |id: QueueId| {
+            let room = |id: QueueId, reason: Reason| {
                 let route = &self.routes[self.queues.get(&id)?.queue.route];
-                let own = most(route).saturating_sub(route.outstanding);
-                let all = self.concurrency + route.ahead(self.concurrency);
+                // One message more may be started by another consumer while this one is busy.
+                let ahead = match reason {
+                    Reason::FullBatch => route.ahead(self.concurrency),
+                    _ => 0,
+                };
+                let own = (route.most(self.concurrency) + ahead).saturating_sub(route.outstanding);
+                let all = self.concurrency + ahead;
                 Some(own.min(all.saturating_sub(self.outstanding)))
             };
             let is_worth_it = |id: QueueId, reason: Reason, room: usize| {
@@ -436,25 +441,26 @@ impl Dispatcher {
                 reason != Reason::FullBatch || room >= worth || self.patience.is_over()
             };
             let may = |id, reason| {
-                let room = room(id).unwrap_or(0);
+                let room = room(id, reason).unwrap_or(0);
                 room > 0 && is_worth_it(id, reason, room)
             };
             let ready = self.schedule.ready().max(1);
-            let Some((id, reason)) = self.schedule.next(may) else {
+            let Some(turn) = self.schedule.next(may) else {
                 if self.schedule.ready() > 0 {
                     self.patience.begin();
                 }
                 return;
             };
             // Those that wait for their turn get the same number of handlers each.
-            let share = room(id).unwrap_or(0).div_ceil(ready);
-            let asked = share.min(self.queues[&id].queue.batch_size);
+            let share = room(turn.id, turn.reason).unwrap_or(0).div_ceil(ready);
+            let asked = share.min(self.queues[&turn.id].queue.batch_size);
             self.patience.end();
-            self.begin(id, reason, asked);
+            self.begin(turn, asked);
         }
     }
 
-    fn begin(&mut self, id: QueueId, reason: Reason, asked: usize) {
+    fn begin(&mut self, turn: Turn, asked: usize) {
+        let Turn { id, reason, .. } = turn;
         let (Some(consumed), Some(mut connection)) = (self.queues.get_mut(&id), self.idle.pop())
         else {
             return;
@@ -470,6 +476,7 @@ impl Dispatcher {
             _ => Ask::Oldest {
                 handlers: asked,
                 window: consumed.window,
+                looks_first: turn.has_yielded,
             },
         };
         let is_whole = matches!(ask, Ask::Oldest { .. });
@@ -564,12 +571,13 @@ impl Dispatcher {
         } else {
             self.is_stale = true;
         }
+        let mut again = None;
         if let Some(asked) = asked {
             let is_full = match queue.order {
                 Order::Unordered => messages >= asked,
                 Order::FifoGroups => messages > 0,
             };
-            let mut again = is_full.then_some(Reason::FullBatch);
+            again = is_full.then_some(Reason::FullBatch);
             if batch.is_cut && messages == 0 && consumed.window < WIDEST_WINDOW {
                 consumed.window *= 4;
                 again = Some(Reason::FullBatch);
@@ -577,10 +585,23 @@ impl Dispatcher {
                 consumed.window = WINDOW.max(consumed.window / 2);
             }
             consumed.is_known = !is_full && queue.order == Order::Unordered;
-            self.schedule.looked(id, now, batch.due, again);
-        } else {
-            self.schedule.glanced(id);
         }
+        let ids: Vec<i64> = batch.messages.iter().map(|it| it.message.msg_id).collect();
+        let longest = batch.messages.iter().map(|it| it.waited).max();
+        let seen = Seen {
+            messages: &ids,
+            is_whole: asked.is_some(),
+            is_full: asked.is_some_and(|asked| messages >= asked),
+            waited: longest.unwrap_or_default(),
+            due: batch.due,
+            again,
+            holds: match queue.order {
+                _ if self.engine.held.len() == 0 => Holds::Nothing,
+                Order::Unordered => Holds::Messages,
+                Order::FifoGroups => Holds::Groups,
+            },
+        };
+        self.schedule.looked(id, now, &seen, fastrand::f64());
         let waiting: Vec<(i64, Waiting)> = batch
             .messages
             .into_iter()
@@ -929,15 +950,16 @@ impl Dispatcher {
         };
         match event {
             PgmqNotifyEvent::MessageReady(event) => {
-                let told = Some(event.msg_id);
-                self.told(&event.queue_name, told, event.ready_at, event.visible_at);
+                let told = [event.msg_id];
+                self.told(&event.queue_name, &told, event.ready_at, event.visible_at);
             }
             PgmqNotifyEvent::MessageWithPayload(event) => {
-                let told = Some(event.msg_id);
-                self.told(&event.queue_name, told, event.ready_at, event.visible_at);
+                let told = [event.msg_id];
+                self.told(&event.queue_name, &told, event.ready_at, event.visible_at);
             }
             PgmqNotifyEvent::BatchReady(event) => {
-                self.told(&event.queue_name, None, event.ready_at, event.visible_at);
+                let told = &event.msg_ids;
+                self.told(&event.queue_name, told, event.ready_at, event.visible_at);
             }
             PgmqNotifyEvent::QueueCreated(event) => {
                 self.wants_refresh |= self.may_take(&event.queue_name, &event.namespace);
@@ -962,29 +984,31 @@ impl Dispatcher {
     fn told(
         &mut self,
         name: &QueueName,
-        msg_id: Option<i64>,
+        messages: &[i64],
         ready_at: SystemTime,
         visible_at: SystemTime,
     ) {
         // Both by the server's clock.
         let delay = visible_at.duration_since(ready_at).unwrap_or_default();
         let ids: Vec<QueueId> = self.ids(name).collect();
+        let now = Instant::now();
         for id in ids {
             if !delay.is_zero() {
-                if let Some(at) = Instant::now().checked_add(delay) {
+                if let Some(at) = now.checked_add(delay) {
                     self.schedule.due(id, at);
                 }
                 continue;
             }
             if let Some(consumed) = self.queues.get_mut(&id) {
-                match (msg_id, &mut consumed.told) {
-                    (Some(msg_id), Some(told)) if told.len() < TOLD => {
+                match (messages, &mut consumed.told) {
+                    (&[msg_id], Some(told)) if told.len() < TOLD => {
                         told.push((msg_id, visible_at));
                     }
                     _ => consumed.told = None,
                 }
             }
-            self.schedule.wake(id, Reason::Event);
+            let latest = messages.last().copied();
+            self.schedule.told(id, latest, now, fastrand::f64());
         }
     }
 

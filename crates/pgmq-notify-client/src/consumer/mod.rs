@@ -15,6 +15,7 @@ mod keeper;
 mod outage;
 mod queue;
 mod retry;
+mod rivalry;
 mod schedule;
 mod settler;
 mod source;

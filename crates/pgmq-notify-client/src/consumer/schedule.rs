@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::queue::QueueId;
+use super::rivalry::{Rivalry, Verdict};
 
 /// Why a queue is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,11 @@ impl Reason {
             Self::SafetyPoll => "safety_poll",
         }
     }
+
+    /// Whether every other idle consumer of the queue has it too, at the same time.
+    fn is_shared(self) -> bool {
+        matches!(self, Self::Event | Self::Due)
+    }
 }
 
 /// The queues that want to be looked at take turns; the others sleep until a point in time.
@@ -56,11 +62,60 @@ pub(crate) struct Schedule {
     safety_poll: Duration,
 }
 
+/// A queue's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) id: QueueId,
+    pub(crate) reason: Reason,
+    /// Others were let go first: most likely there is nothing left.
+    pub(crate) has_yielded: bool,
+}
+
+/// What this consumer has claimed and not settled: it may itself be why there is nothing to claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Nothing,
+    /// Messages whose visibility it extends.
+    Messages,
+    /// And whose groups are closed to everybody meanwhile.
+    Groups,
+}
+
+/// What a look at a queue has seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) messages: &'a [i64],
+    /// It was a look at the whole queue; otherwise what was known of the other messages is still true.
+    pub(crate) is_whole: bool,
+    /// They are as many as were asked for.
+    pub(crate) is_full: bool,
+    /// For how long one of them had been visible, at most.
+    pub(crate) waited: Duration,
+    /// Until the next message becomes visible.
+    pub(crate) due: Option<Duration>,
+    /// Why to look again at once.
+    pub(crate) again: Option<Reason>,
+    pub(crate) holds: Holds,
+}
+
+/// A look that came so much too early says nothing about others.
+const EARLY: Duration = Duration::from_millis(1);
+
 #[derive(Debug)]
 struct State {
-    /// It is in `ready`, or will be when its claim or its pause ends.
+    /// It is in `ready`, or will be when its claim, its pause or its yielding ends.
     wake: Option<Reason>,
-    is_claiming: bool,
+    /// What it is being looked at for.
+    claiming: Option<Reason>,
+    rivalry: Rivalry,
+    /// The message of the latest event: not yet looked for, and being looked for.
+    told: Option<i64>,
+    looked_for: Option<i64>,
+    /// Others go first until then.
+    yields_until: Option<Instant>,
+    has_yielded: bool,
+    /// Before what it is being looked at for.
+    had_yielded: bool,
     is_paused: bool,
     /// Nothing before this time, after a failure.
     held_until: Option<Instant>,
@@ -75,12 +130,53 @@ struct State {
 
 impl State {
     fn wants_turn(&self) -> bool {
-        self.wake.is_some() && !self.is_claiming && !self.is_paused && self.held_until.is_none()
+        self.wake.is_some()
+            && self.claiming.is_none()
+            && !self.is_paused
+            && self.held_until.is_none()
+            && self.yields_until.is_none()
     }
 
     fn next(&self) -> Instant {
         self.held_until
+            .or(self.yields_until)
             .unwrap_or_else(|| self.due.map_or(self.poll, |due| due.min(self.poll)))
+    }
+
+    /// Lets others go first, if they usually do. While it is being looked at, what that look brings
+    /// decides.
+    fn consider(&mut self, now: Instant, chance: f64) {
+        if self.claiming.is_none()
+            && self.held_until.is_none()
+            && self.wake.is_some_and(Reason::is_shared)
+        {
+            self.yields_until = self.rivalry.until(now, chance);
+            self.has_yielded = self.yields_until.is_some();
+        }
+    }
+
+    fn verdict(&self, seen: &Seen<'_>) -> Verdict {
+        let Some(reason) = self.claiming.filter(|it| it.is_shared()) else {
+            return Verdict::Neither;
+        };
+        if !seen.messages.is_empty() {
+            return if seen.is_full {
+                Verdict::Needed
+            } else {
+                Rivalry::success(self.had_yielded, seen.waited)
+            };
+        }
+        let is_explained = match reason {
+            Reason::Event => seen.holds == Holds::Groups,
+            _ => seen.holds != Holds::Nothing || seen.due.is_some_and(|due| due <= EARLY),
+        };
+        // Its event may have come when the message was claimed already.
+        let is_own = self.looked_for.is_some_and(|id| self.rivalry.is_own(id));
+        if is_explained || is_own || seen.again.is_some() {
+            Verdict::Neither
+        } else {
+            Verdict::Lost
+        }
     }
 }
 
@@ -101,7 +197,13 @@ impl Schedule {
             id,
             State {
                 wake: None,
-                is_claiming: false,
+                claiming: None,
+                rivalry: Rivalry::default(),
+                told: None,
+                looked_for: None,
+                yields_until: None,
+                has_yielded: false,
+                had_yielded: false,
                 is_paused: false,
                 held_until: None,
                 due: None,
@@ -121,21 +223,29 @@ impl Schedule {
         }
     }
 
-    /// It is to be looked at; the first reason stays, unless it is an event, which says less than others.
+    /// It is to be looked at, without regard to others; the first reason stays, unless it is an event,
+    /// which says less than others.
     pub(crate) fn wake(&mut self, id: QueueId, reason: Reason) {
-        let Some(state) = self.queues.get_mut(&id) else {
-            return;
-        };
-        match state.wake {
-            None => {
+        self.change(id, |state| {
+            if state.wake.is_none_or(Reason::is_shared) {
                 state.wake = Some(reason);
-                if state.wants_turn() {
-                    self.ready.push_back(id);
-                }
+                state.yields_until = None;
+                state.has_yielded = false;
             }
-            Some(Reason::Event) => state.wake = Some(reason),
-            Some(_) => {}
-        }
+        });
+        self.enqueue(id);
+    }
+
+    /// An event tells of a visible message, if of one; `chance` lies between 0 and 1.
+    pub(crate) fn told(&mut self, id: QueueId, message: Option<i64>, now: Instant, chance: f64) {
+        self.change(id, |state| {
+            state.told = message;
+            if state.wake.is_none() {
+                state.wake = Some(Reason::Event);
+                state.consider(now, chance);
+            }
+        });
+        self.enqueue(id);
     }
 
     pub(crate) fn wake_all(&mut self, reason: Reason) {
@@ -153,23 +263,27 @@ impl Schedule {
     }
 
     /// The first queue in turn that `may` be looked at; it is being looked at from now on.
-    pub(crate) fn next(
-        &mut self,
-        may: impl Fn(QueueId, Reason) -> bool,
-    ) -> Option<(QueueId, Reason)> {
+    pub(crate) fn next(&mut self, may: impl Fn(QueueId, Reason) -> bool) -> Option<Turn> {
         let queues = &self.queues;
         let place = self.ready.iter().position(|id| {
             let reason = queues.get(id).and_then(|it| it.wake);
             reason.is_some_and(|reason| may(*id, reason))
         })?;
         let id = self.ready.remove(place)?;
-        let mut reason = Reason::Start;
+        let mut turn = Turn {
+            id,
+            reason: Reason::Start,
+            has_yielded: false,
+        };
         self.change(id, |state| {
-            state.is_claiming = true;
+            turn.reason = state.wake.take().unwrap_or(turn.reason);
+            turn.has_yielded = std::mem::take(&mut state.has_yielded);
+            state.had_yielded = turn.has_yielded;
+            state.claiming = Some(turn.reason);
+            state.looked_for = state.told.take();
             state.due_before = state.due.take();
-            reason = state.wake.take().unwrap_or(reason);
         });
-        Some((id, reason))
+        Some(turn)
     }
 
     /// How many wait for their turn.
@@ -177,34 +291,25 @@ impl Schedule {
         self.ready.len()
     }
 
-    /// A look at a whole queue has ended: with the next due time that it saw, and with a reason for
-    /// another one.
-    pub(crate) fn looked(
-        &mut self,
-        id: QueueId,
-        now: Instant,
-        due: Option<Duration>,
-        again: Option<Reason>,
-    ) {
+    /// A look has ended; `chance` lies between 0 and 1.
+    pub(crate) fn looked(&mut self, id: QueueId, now: Instant, seen: &Seen<'_>, chance: f64) {
         let poll = now + self.safety_poll;
         self.change(id, |state| {
-            state.is_claiming = false;
-            state.due_before = None;
-            // What an event said meanwhile is true as well.
-            let seen = due.map(|due| now + due);
-            state.due = [state.due, seen].into_iter().flatten().min();
-            state.poll = poll;
-            state.wake = again.or(state.wake);
-        });
-        self.enqueue(id);
-    }
-
-    /// A look at single messages has ended: what was known of the others is still true.
-    pub(crate) fn glanced(&mut self, id: QueueId) {
-        self.change(id, |state| {
-            state.is_claiming = false;
+            state.rivalry.claimed(seen.messages);
+            state.rivalry.decided(state.verdict(seen), now);
+            state.claiming = None;
             let before = state.due_before.take();
-            state.due = [state.due, before].into_iter().flatten().min();
+            // What an event said meanwhile is true as well.
+            let due = if seen.is_whole {
+                state.poll = poll;
+                seen.due.map(|due| now + due)
+            } else {
+                before
+            };
+            state.due = [state.due, due].into_iter().flatten().min();
+            // That there is more says more than an event.
+            state.wake = seen.again.or(state.wake);
+            state.consider(now, chance);
         });
         self.enqueue(id);
     }
@@ -212,7 +317,7 @@ impl Schedule {
     /// A look has failed; the next one is not before `until`.
     pub(crate) fn failed(&mut self, id: QueueId, until: Instant) {
         self.change(id, |state| {
-            state.is_claiming = false;
+            state.claiming = None;
             state.held_until = Some(until);
             state.wake = Some(Reason::Failed);
         });
@@ -249,16 +354,15 @@ impl Schedule {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Wakes whose time has come.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    /// Wakes whose time has come; `chance` draws from 0 to 1.
+    pub(crate) fn expire(&mut self, now: Instant, mut chance: impl FnMut() -> f64) {
         while let Some(&(at, id)) = self.timers.first() {
             if at > now {
                 return;
             }
             let poll = now + self.safety_poll;
-            let mut reason = None;
             self.change(id, |state| {
-                if state.held_until.take().is_some() {
+                if state.held_until.take().is_some() || state.yields_until.take().is_some() {
                     return;
                 }
                 let is_due = state.due.is_some_and(|due| due <= now);
@@ -266,16 +370,19 @@ impl Schedule {
                     state.due = None;
                 }
                 state.poll = poll;
-                reason = Some(if is_due {
-                    Reason::Due
-                } else {
-                    Reason::SafetyPoll
-                });
+                let was = state.wake;
+                if was.is_none_or(|it| it == Reason::Event) {
+                    state.wake = Some(if is_due {
+                        Reason::Due
+                    } else {
+                        Reason::SafetyPoll
+                    });
+                }
+                if was.is_none() {
+                    state.consider(now, chance());
+                }
             });
-            match reason {
-                Some(reason) => self.wake(id, reason),
-                None => self.enqueue(id),
-            }
+            self.enqueue(id);
         }
     }
 
@@ -284,7 +391,7 @@ impl Schedule {
         self.queues.values().all(|state| {
             state.is_paused
                 || state.wake.is_none()
-                    && !state.is_claiming
+                    && state.claiming.is_none()
                     && state.due.is_none_or(|due| due > until)
         })
     }
@@ -320,13 +427,33 @@ mod tests {
         true
     }
 
+    const NOTHING: Seen<'_> = Seen {
+        messages: &[],
+        is_whole: true,
+        is_full: false,
+        waited: Duration::ZERO,
+        due: None,
+        again: None,
+        holds: Holds::Nothing,
+    };
+    const FULL_BATCH: Seen<'_> = Seen {
+        messages: &[1],
+        is_full: true,
+        again: Some(Reason::FullBatch),
+        ..NOTHING
+    };
+
+    fn next(schedule: &mut Schedule) -> Option<(QueueId, Reason)> {
+        schedule.next(any).map(|turn| (turn.id, turn.reason))
+    }
+
     /// Queues that were looked at and found empty.
     fn idle(ids: &[QueueId], now: Instant) -> Schedule {
         let mut schedule = Schedule::new(POLL);
         for id in ids {
             schedule.add(*id, now);
-            assert_eq!(schedule.next(any), Some((*id, Reason::Start)));
-            schedule.looked(*id, now, None, None);
+            assert_eq!(next(&mut schedule), Some((*id, Reason::Start)));
+            schedule.looked(*id, now, &NOTHING, 0.5);
         }
         schedule
     }
@@ -338,9 +465,9 @@ mod tests {
         schedule.wake_all(Reason::Event);
         let mut order = Vec::new();
         for _ in 0..6 {
-            let (id, _) = schedule.next(any).unwrap();
+            let (id, _) = next(&mut schedule).unwrap();
             order.push(id);
-            schedule.looked(id, now, None, Some(Reason::FullBatch));
+            schedule.looked(id, now, &FULL_BATCH, 0.5);
         }
         assert_eq!(order[..3], order[3..]);
     }
@@ -351,37 +478,42 @@ mod tests {
         let mut schedule = idle(&[1, 2], now);
         schedule.wake(1, Reason::Event);
         schedule.wake(2, Reason::Event);
-        assert_eq!(schedule.next(|id, _| id != 1), Some((2, Reason::Event)));
-        schedule.looked(2, now, None, Some(Reason::FullBatch));
-        assert_eq!(schedule.next(any), Some((1, Reason::Event)));
+        let turn = schedule.next(|id, _| id != 1).unwrap();
+        assert_eq!((turn.id, turn.reason), (2, Reason::Event));
+        schedule.looked(2, now, &FULL_BATCH, 0.5);
+        assert_eq!(next(&mut schedule), Some((1, Reason::Event)));
     }
 
     #[test]
     fn an_event_during_a_look_leads_to_another_look() {
         let now = Instant::now();
         let mut schedule = idle(&[1], now);
-        schedule.wake(1, Reason::Event);
-        schedule.next(any).unwrap();
-        schedule.wake(1, Reason::Event);
-        assert_eq!(schedule.next(any), None);
-        schedule.looked(1, now, None, None);
-        assert_eq!(schedule.next(any), Some((1, Reason::Event)));
+        schedule.wake(1, Reason::Start);
+        next(&mut schedule).unwrap();
+        schedule.told(1, Some(7), now, 0.5);
+        assert_eq!(next(&mut schedule), None);
+        schedule.looked(1, now, &NOTHING, 0.5);
+        assert_eq!(next(&mut schedule), Some((1, Reason::Event)));
     }
 
     #[test]
     fn it_sleeps_until_the_earliest_due_time() {
         let now = Instant::now();
         let mut schedule = idle(&[1, 2], now);
-        schedule.wake(1, Reason::Event);
-        schedule.next(any).unwrap();
+        schedule.wake(1, Reason::Start);
+        next(&mut schedule).unwrap();
         // An event came while the look was under way.
         schedule.due(1, now + 3 * SECOND);
-        schedule.looked(1, now, Some(5 * SECOND), None);
+        let seen = Seen {
+            due: Some(5 * SECOND),
+            ..NOTHING
+        };
+        schedule.looked(1, now, &seen, 0.5);
         assert_eq!(schedule.next_timer(), Some(now + 3 * SECOND));
-        schedule.expire(now + 2 * SECOND);
-        assert_eq!(schedule.next(any), None);
-        schedule.expire(now + 3 * SECOND);
-        assert_eq!(schedule.next(any), Some((1, Reason::Due)));
+        schedule.expire(now + 2 * SECOND, || 0.5);
+        assert_eq!(next(&mut schedule), None);
+        schedule.expire(now + 3 * SECOND, || 0.5);
+        assert_eq!(next(&mut schedule), Some((1, Reason::Due)));
     }
 
     #[test]
@@ -389,14 +521,19 @@ mod tests {
         let now = Instant::now();
         let mut schedule = idle(&[1], now);
         schedule.due(1, now + 3 * SECOND);
-        schedule.wake(1, Reason::Event);
-        schedule.next(any).unwrap();
+        schedule.told(1, Some(7), now, 0.5);
+        next(&mut schedule).unwrap();
         schedule.due(1, now + 5 * SECOND);
-        schedule.glanced(1);
+        let seen = Seen {
+            messages: &[7],
+            is_whole: false,
+            ..NOTHING
+        };
+        schedule.looked(1, now, &seen, 0.5);
         assert_eq!(schedule.next_timer(), Some(now + 3 * SECOND));
-        schedule.expire(now + 3 * SECOND);
-        assert_eq!(schedule.next(any), Some((1, Reason::Due)));
-        schedule.looked(1, now, None, None);
+        schedule.expire(now + 3 * SECOND, || 0.5);
+        assert_eq!(next(&mut schedule), Some((1, Reason::Due)));
+        schedule.looked(1, now, &NOTHING, 0.5);
         assert_eq!(schedule.next_timer(), Some(now + POLL));
     }
 
@@ -405,10 +542,10 @@ mod tests {
         let now = Instant::now();
         let mut schedule = idle(&[1], now);
         schedule.due(1, now + SECOND);
-        schedule.wake(1, Reason::Event);
-        schedule.expire(now + SECOND);
-        schedule.wake(1, Reason::Event);
-        assert_eq!(schedule.next(any), Some((1, Reason::Due)));
+        schedule.told(1, None, now, 0.5);
+        schedule.expire(now + SECOND, || 0.5);
+        schedule.told(1, None, now, 0.5);
+        assert_eq!(next(&mut schedule), Some((1, Reason::Due)));
     }
 
     #[test]
@@ -416,8 +553,8 @@ mod tests {
         let now = Instant::now();
         let mut schedule = idle(&[1], now);
         assert_eq!(schedule.next_timer(), Some(now + POLL));
-        schedule.expire(now + POLL);
-        assert_eq!(schedule.next(any), Some((1, Reason::SafetyPoll)));
+        schedule.expire(now + POLL, || 0.5);
+        assert_eq!(next(&mut schedule), Some((1, Reason::SafetyPoll)));
     }
 
     #[test]
@@ -425,12 +562,12 @@ mod tests {
         let now = Instant::now();
         let mut schedule = idle(&[1], now);
         schedule.wake(1, Reason::Event);
-        schedule.next(any).unwrap();
+        next(&mut schedule).unwrap();
         schedule.failed(1, now + SECOND);
         schedule.wake(1, Reason::Event);
-        assert_eq!(schedule.next(any), None);
-        schedule.expire(now + SECOND);
-        assert_eq!(schedule.next(any), Some((1, Reason::Failed)));
+        assert_eq!(next(&mut schedule), None);
+        schedule.expire(now + SECOND, || 0.5);
+        assert_eq!(next(&mut schedule), Some((1, Reason::Failed)));
     }
 
     #[test]
@@ -439,12 +576,12 @@ mod tests {
         let mut schedule = idle(&[1], now);
         schedule.wake(1, Reason::Event);
         assert!(schedule.pause(1));
-        assert_eq!(schedule.next(any), None);
+        assert_eq!(next(&mut schedule), None);
         schedule.wake(1, Reason::Event);
-        schedule.expire(now + POLL);
-        assert_eq!(schedule.next(any), None);
+        schedule.expire(now + POLL, || 0.5);
+        assert_eq!(next(&mut schedule), None);
         assert!(schedule.resume(1));
-        assert_eq!(schedule.next(any), Some((1, Reason::SafetyPoll)));
+        assert_eq!(next(&mut schedule), Some((1, Reason::SafetyPoll)));
         assert!(!schedule.pause(7));
     }
 
@@ -454,9 +591,121 @@ mod tests {
         let mut schedule = idle(&[1], now);
         schedule.wake(1, Reason::Event);
         schedule.remove(1);
-        assert_eq!(schedule.next(any), None);
+        assert_eq!(next(&mut schedule), None);
         assert_eq!(schedule.next_timer(), None);
-        schedule.looked(1, now, None, Some(Reason::FullBatch));
-        assert_eq!(schedule.next(any), None);
+        schedule.looked(1, now, &FULL_BATCH, 0.5);
+        assert_eq!(next(&mut schedule), None);
+    }
+
+    /// A queue at which others were quicker often enough to wait for 50 milliseconds.
+    fn losing(now: Instant) -> Schedule {
+        let mut schedule = idle(&[1], now);
+        for n in 0..6 {
+            schedule.told(1, Some(n), now, 0.0);
+            schedule.expire(now + millis(50), || 0.0);
+            assert_eq!(next(&mut schedule), Some((1, Reason::Event)));
+            schedule.looked(1, now, &NOTHING, 0.0);
+        }
+        schedule
+    }
+
+    fn millis(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn who_has_lost_often_lets_others_go_first_and_looks_once_for_many_events() {
+        let now = Instant::now();
+        let mut schedule = losing(now);
+        let now = now + SECOND;
+        schedule.told(1, Some(100), now, 0.5);
+        schedule.told(1, Some(101), now + millis(1), 0.9);
+        assert_eq!(next(&mut schedule), None);
+        assert!(!schedule.is_quiet(now));
+        assert_eq!(schedule.next_timer(), Some(now + millis(25)));
+        schedule.expire(now + millis(25), || 0.5);
+        let turn = schedule.next(any).unwrap();
+        assert_eq!((turn.reason, turn.has_yielded), (Reason::Event, true));
+        schedule.looked(1, now + millis(26), &NOTHING, 0.5);
+        assert_eq!(next(&mut schedule), None);
+        assert_eq!(schedule.next_timer(), Some(now + millis(26) + POLL));
+    }
+
+    #[test]
+    fn a_due_time_that_others_know_too_is_left_to_them_first() {
+        let now = Instant::now();
+        let mut schedule = losing(now);
+        schedule.due(1, now + SECOND);
+        schedule.expire(now + SECOND, || 0.2);
+        assert_eq!(next(&mut schedule), None);
+        schedule.expire(now + SECOND + millis(10), || 0.2);
+        let turn = schedule.next(any).unwrap();
+        assert_eq!((turn.reason, turn.has_yielded), (Reason::Due, true));
+    }
+
+    #[test]
+    fn what_only_this_consumer_knows_waits_for_nobody() {
+        let now = Instant::now();
+        let mut schedule = losing(now);
+        for reason in [Reason::Reconnected, Reason::Settled, Reason::Start] {
+            let now = now + SECOND;
+            schedule.told(1, Some(100), now, 1.0);
+            assert_eq!(next(&mut schedule), None);
+            schedule.wake(1, reason);
+            assert_eq!(next(&mut schedule), Some((1, reason)));
+            // An event during a look that brings as much as was asked for.
+            schedule.told(1, Some(101), now, 1.0);
+            schedule.looked(1, now, &FULL_BATCH, 1.0);
+            assert_eq!(next(&mut schedule), Some((1, Reason::FullBatch)));
+            schedule.looked(1, now, &NOTHING, 1.0);
+        }
+    }
+
+    #[test]
+    fn an_event_of_a_message_that_was_claimed_already_is_no_loss() {
+        let now = Instant::now();
+        let mut schedule = idle(&[1], now);
+        for n in 0..20 {
+            schedule.told(1, Some(2 * n), now, 1.0);
+            assert_eq!(next(&mut schedule), Some((1, Reason::Event)));
+            // The event of the second one comes when it is claimed already.
+            schedule.told(1, Some(2 * n + 1), now, 1.0);
+            let seen = Seen {
+                messages: &[2 * n, 2 * n + 1],
+                ..NOTHING
+            };
+            schedule.looked(1, now, &seen, 1.0);
+            assert_eq!(next(&mut schedule), Some((1, Reason::Event)));
+            schedule.looked(1, now, &NOTHING, 1.0);
+        }
+    }
+
+    #[test]
+    fn the_due_time_of_an_own_lease_is_no_loss() {
+        let now = Instant::now();
+        let mut schedule = idle(&[1], now);
+        let seen = Seen {
+            holds: Holds::Messages,
+            ..NOTHING
+        };
+        for _ in 0..20 {
+            schedule.due(1, now);
+            schedule.expire(now, || 1.0);
+            assert_eq!(next(&mut schedule), Some((1, Reason::Due)));
+            schedule.looked(1, now, &seen, 1.0);
+        }
+    }
+
+    #[test]
+    fn a_pause_does_not_end_with_the_yielding() {
+        let now = Instant::now();
+        let mut schedule = losing(now);
+        let now = now + SECOND;
+        schedule.told(1, Some(100), now, 1.0);
+        assert!(schedule.pause(1));
+        schedule.expire(now + millis(50), || 1.0);
+        assert_eq!(next(&mut schedule), None);
+        assert!(schedule.resume(1));
+        assert_eq!(next(&mut schedule), Some((1, Reason::Event)));
     }
 }

@@ -127,27 +127,3 @@ async fn a_delayed_message_and_an_expired_claim_are_started_when_they_are_due_wi
     let counted = transactions(&database).await - before;
     assert!(counted <= most, "{counted} transactions, {claims} claims");
 }
-
-#[tokio::test]
-async fn an_idle_consumer_runs_no_statement_until_its_safety_poll() {
-    let (_database, client) = migrated().await;
-    for n in 0..20 {
-        client.create_queue(format!("idle{n}_queue")).await.unwrap();
-    }
-    let queues: Vec<String> = (0..20).map(|n| format!("idle{n}_queue")).collect();
-    let source = pgmq_notify_client::Source::queues(queues);
-    let consumer = Consumer::builder(client)
-        .safety_poll(Duration::from_secs(2))
-        .source(source, |_: Message<u32>, _: Claim| async {
-            Ok::<(), HandlerError>(())
-        })
-        .start()
-        .await
-        .unwrap();
-    until(&consumer, |it| it.wake_ups.start == 20 && it.claims == 20).await;
-    until(&consumer, |it| it.wake_ups.safety_poll == 20).await;
-    let stats = consumer.stats();
-    // One look at the beginning, one for the poll, and nothing between.
-    assert_eq!(stats.claims, 40, "{stats:?}");
-    consumer.shutdown().await;
-}
