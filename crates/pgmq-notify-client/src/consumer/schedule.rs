@@ -93,6 +93,9 @@ pub(crate) struct Seen<'a> {
     pub(crate) waited: Duration,
     /// Until the next message becomes visible.
     pub(crate) due: Option<Duration>,
+    /// Messages that events told of were taken by somebody else. He may die with them, and nobody tells
+    /// of that: they are visible again after this time at the latest.
+    pub(crate) taken: Option<Duration>,
     /// Why to look again at once.
     pub(crate) again: Option<Reason>,
     pub(crate) holds: Holds,
@@ -306,7 +309,8 @@ impl Schedule {
             } else {
                 before
             };
-            state.due = [state.due, due].into_iter().flatten().min();
+            let taken = seen.taken.map(|timeout| now + timeout);
+            state.due = [state.due, due, taken].into_iter().flatten().min();
             // That there is more says more than an event.
             state.wake = seen.again.or(state.wake);
             state.consider(now, chance);
@@ -433,6 +437,7 @@ mod tests {
         is_full: false,
         waited: Duration::ZERO,
         due: None,
+        taken: None,
         again: None,
         holds: Holds::Nothing,
     };
@@ -545,6 +550,26 @@ mod tests {
         schedule.told(1, None, now, 0.5);
         schedule.expire(now + SECOND, || 0.5);
         schedule.told(1, None, now, 0.5);
+        assert_eq!(next(&mut schedule), Some((1, Reason::Due)));
+    }
+
+    #[test]
+    fn what_somebody_else_took_is_looked_for_when_his_claim_may_have_ended() {
+        let now = Instant::now();
+        let mut schedule = idle(&[1], now);
+        schedule.told(1, Some(7), now, 0.5);
+        next(&mut schedule).unwrap();
+        let seen = Seen {
+            is_whole: false,
+            taken: Some(5 * SECOND),
+            ..NOTHING
+        };
+        schedule.looked(1, now, &seen, 0.5);
+        schedule.expire(now + 4 * SECOND, || 0.5);
+        assert_eq!(next(&mut schedule), None);
+        // Who has lost lets others go first.
+        schedule.expire(now + 5 * SECOND, || 0.5);
+        schedule.expire(now + 6 * SECOND, || 0.5);
         assert_eq!(next(&mut schedule), Some((1, Reason::Due)));
     }
 

@@ -97,7 +97,10 @@ impl Dispatcher {
                 looks_first: turn.has_yielded,
             },
         };
-        let is_whole = matches!(ask, Ask::Oldest { .. });
+        let told = match &ask {
+            Ask::Oldest { .. } => None,
+            Ask::Told(told) => Some(told.len()),
+        };
         let span = tracing::debug_span!(
             "pgmq_notify_consumer.claim",
             queue = queue.name.as_str(),
@@ -135,7 +138,8 @@ impl Dispatcher {
                 route,
                 connection,
                 asked,
-                is_whole,
+                reason,
+                told,
                 before,
                 result,
             }
@@ -149,7 +153,8 @@ impl Dispatcher {
             route,
             connection,
             asked,
-            is_whole,
+            reason,
+            told,
             before,
             result,
         } = looked;
@@ -161,18 +166,26 @@ impl Dispatcher {
         match result {
             Ok(batch) => {
                 self.outage.over();
-                self.claimed(id, batch, is_whole.then_some(asked), before, now);
+                let brought = batch.messages.len();
+                let is_short = match told {
+                    Some(told) => brought < told,
+                    None => brought == 0 && reason == Reason::Event,
+                };
+                let asked = told.is_none().then_some(asked);
+                self.claimed(id, batch, asked, is_short, before, now);
             }
             Err(failure) => self.not_claimed(id, failure, now),
         }
     }
 
-    /// `asked` is for how many of the whole queue; none for those that events told of.
+    /// `asked` is for how many of the whole queue; none for those that events told of. `is_short` when
+    /// somebody else was there before.
     pub(super) fn claimed(
         &mut self,
         id: QueueId,
         batch: Batch,
         asked: Option<usize>,
+        is_short: bool,
         before: Instant,
         now: Instant,
     ) {
@@ -212,6 +225,7 @@ impl Dispatcher {
             is_full: asked.is_some_and(|asked| messages >= asked),
             waited: longest.unwrap_or_default(),
             due: batch.due,
+            taken: is_short.then_some(queue.visibility_timeout),
             again,
             holds: match queue.order {
                 _ if self.engine.held.len() == 0 => Holds::Nothing,

@@ -80,8 +80,9 @@ struct Looked {
     route: usize,
     connection: OwnConnection,
     asked: usize,
-    /// Whether it was a look at the whole queue.
-    is_whole: bool,
+    reason: Reason,
+    /// For how many that events told of; none when it was a look at the whole queue.
+    told: Option<usize>,
     before: Instant,
     result: Result<Batch, Failure>,
 }
