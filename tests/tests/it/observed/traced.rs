@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// One span or event.
 #[derive(Clone, Debug)]
@@ -28,6 +29,10 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn of(target: &'static str) -> Self {
+        // While there is only one, `tracing` asks the thread that comes to a span or event first, and if that
+        // is another test's, which has none, it is disabled for all threads.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(NoSubscriber::default()));
         Self {
             target,
             traced: Arc::default(),
