@@ -90,6 +90,16 @@ use supervise::Tasks;
 /// Several consumers, in one process or on many machines, share the messages of a queue: PostgreSQL gives
 /// each to one of them.
 ///
+/// # Many consumers of one queue
+///
+/// All of them hear of a message, and one gets it. A consumer that usually comes too late lets others go
+/// first: before it looks it waits for a random time, up to 2 milliseconds after one loss and up to 50
+/// after six, in which further events cost nothing. So an idle consumer that always loses looks at most
+/// 20 times a second, however many messages there are, and mostly finds in an index that there is
+/// nothing. One that wins looks at once. It claims for its own free handlers only, so that while they
+/// are all busy the others start what comes, within those 50 milliseconds; a message that had to wait
+/// for that makes its consumer quicker the next time. Due times are treated like events.
+///
 /// # What it does to the database
 ///
 /// The [crate's documentation](crate#consumer) says on what it wakes, how much it claims, what commits
