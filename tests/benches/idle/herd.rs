@@ -63,7 +63,7 @@ pub(crate) async fn run(
     for round in 0..rounds {
         for place in shuffled(lanes.len(), round) {
             for (stream, (rate, messages)) in STREAMS.into_iter().enumerate() {
-                let messages = if options.quick { 10 } else { messages };
+                let messages = if options.quick { 5 } else { messages };
                 lanes[place].stream(stream, rate, messages).await?;
             }
         }

@@ -76,7 +76,8 @@ async fn the_safety_poll_finds_what_nobody_told_of() {
         .start()
         .await
         .unwrap();
-    until(&consumer, |it| it.claims == 1).await;
+    // The look with which it begins has ended.
+    until(&consumer, |it| it.empty_claims == 1).await;
     database
         .run("set pgmq_notify.mute = 'on'; select pgmq.send('orders_queue', '1');")
         .await
