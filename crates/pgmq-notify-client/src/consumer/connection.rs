@@ -8,6 +8,8 @@ use tokio::time::timeout;
 /// that somebody has locked must not hold up the others for longer.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 const LOCK_TIMEOUT_MS: u32 = 1_000;
+/// Each queue has two or three, and a connection serves many queues.
+const STATEMENTS: usize = 512;
 
 /// A connection of the consumer's own, made again when it is lost.
 ///
@@ -67,7 +69,10 @@ impl OwnConnection {
             Durability::Asynchronous => "set synchronous_commit = off;",
         };
         Self {
-            options: options.clone().application_name(&name),
+            options: options
+                .clone()
+                .application_name(&name)
+                .statement_cache_capacity(STATEMENTS),
             settings: format!("{flushing} {planning} set lock_timeout = {LOCK_TIMEOUT_MS};"),
             connection: None,
         }
