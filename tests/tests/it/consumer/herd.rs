@@ -1,11 +1,5 @@
 //! Many consumers of one queue, each with connections of its own, and one message at a time.
 
-#![expect(
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "counts of a test are small, and none is negative"
-)]
-
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -35,7 +29,7 @@ async fn herd_of(
     let mut herd = Vec::new();
     for place in 0..count {
         let (handled, gate) = (Arc::clone(&handled), Arc::clone(gate));
-        let handle = move |message: Message<u32>, _: Claim| {
+        let handler = move |message: Message<u32>, _: Claim| {
             let entered = Instant::now();
             handled.lock().unwrap().push((message.body, place, entered));
             let gate = Arc::clone(&gate);
@@ -48,7 +42,7 @@ async fn herd_of(
         };
         let consumer = Consumer::builder(client_of(database, PgmqNotifyConfig::new()))
             .concurrency(concurrency)
-            .source(Source::queue("orders_queue"), handle)
+            .source(Source::queue("orders_queue"), handler)
             .start()
             .await
             .unwrap();
