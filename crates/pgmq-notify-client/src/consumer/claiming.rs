@@ -95,19 +95,21 @@ async fn claim_told(
 ) -> Result<Batch, Failure> {
     let table = &queue.table;
     let (set, returned) = last_read_at(queue);
+    // One of them, as usual, is a tenth quicker without an array.
+    let is_it = if told.len() == 1 { "= $1" } else { "= any($1)" };
     let sql = format!(
         "update {table} m
         set {set}vt = clock_timestamp() + make_interval(secs => $2), read_ct = m.read_ct + 1
-        where m.msg_id = any($1) and m.vt <= clock_timestamp()
+        where m.msg_id {is_it} and m.vt <= clock_timestamp()
         returning m.msg_id, m.read_ct, m.enqueued_at, {returned}, m.vt, m.headers, m.message"
     );
-    let ids: Vec<i64> = told.iter().map(|(id, _)| *id).collect();
     // The only foreign text is the table's name, quoted as an identifier.
-    let rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(ids)
-        .bind(queue.vt_seconds)
-        .fetch_all(connection)
-        .await?;
+    let query = sqlx::query(AssertSqlSafe(sql));
+    let query = match told {
+        [(id, _)] => query.bind(*id),
+        told => query.bind(told.iter().map(|(id, _)| *id).collect::<Vec<i64>>()),
+    };
+    let rows = query.bind(queue.vt_seconds).fetch_all(connection).await?;
     let mut messages = Vec::with_capacity(rows.len());
     for row in &rows {
         let message = message(row)?;

@@ -9,6 +9,7 @@ const IN_FLIGHT: &str = "pgmq_notify_consumer_in_flight";
 
 /// Moves with the number of claims it is told of, and back by all of them when it is dropped.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "metrics"), derive(Default))]
 pub(crate) struct InFlight {
     #[cfg(feature = "metrics")]
     claims: u32,
@@ -46,13 +47,6 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.are(0);
-    }
-}
-
-#[cfg(not(feature = "metrics"))]
-impl Default for InFlight {
-    fn default() -> Self {
-        Self {}
     }
 }
 
