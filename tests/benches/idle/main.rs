@@ -1,5 +1,10 @@
 //! What consumers cost while there is nothing to do, and what many of them cost when there is something for one.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "counts of a benchmark are far below 2^52"
+)]
+
 mod herd;
 mod nothing;
 #[path = "../support/mod.rs"]

@@ -1,5 +1,11 @@
 //! Many consumers of one queue, each with connections of its own, and one message at a time.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts of a test are small, and none is negative"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -29,7 +35,7 @@ async fn herd_of(
     let mut herd = Vec::new();
     for place in 0..count {
         let (handled, gate) = (Arc::clone(&handled), Arc::clone(gate));
-        let handler = move |message: Message<u32>, _: Claim| {
+        let handle = move |message: Message<u32>, _: Claim| {
             let entered = Instant::now();
             handled.lock().unwrap().push((message.body, place, entered));
             let gate = Arc::clone(&gate);
@@ -42,7 +48,7 @@ async fn herd_of(
         };
         let consumer = Consumer::builder(client_of(database, PgmqNotifyConfig::new()))
             .concurrency(concurrency)
-            .source(Source::queue("orders_queue"), handler)
+            .source(Source::queue("orders_queue"), handle)
             .start()
             .await
             .unwrap();
