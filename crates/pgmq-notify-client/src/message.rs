@@ -42,18 +42,26 @@ impl<T> Message<T> {
     }
 }
 
-impl Message<RawJson> {
-    /// The same message, its body decoded.
-    pub(crate) fn decode<T: DeserializeOwned>(self) -> Result<Message<T>, serde_json::Error> {
-        Ok(Message {
-            body: self.body.decode()?,
+impl<T> Message<T> {
+    /// The same message with another body.
+    pub(crate) fn with_body<U>(self, body: U) -> Message<U> {
+        Message {
             msg_id: self.msg_id,
             read_count: self.read_count,
             enqueued_at: self.enqueued_at,
             last_read_at: self.last_read_at,
             visible_at: self.visible_at,
             headers: self.headers,
-        })
+            body,
+        }
+    }
+}
+
+impl Message<RawJson> {
+    /// The same message, its body decoded.
+    pub(crate) fn decode<T: DeserializeOwned>(self) -> Result<Message<T>, serde_json::Error> {
+        let body = self.body.decode()?;
+        Ok(self.with_body(body))
     }
 }
 

@@ -50,8 +50,24 @@ pub(crate) fn in_order<T: DeserializeOwned>(rows: &[PgRow]) -> Result<Vec<Receiv
 
 /// One row, decoded from the bytes that came.
 pub(crate) fn message<T: DeserializeOwned>(row: &PgRow) -> Result<Received<T>, Failure> {
-    let body = json(&row.try_get_raw(6)?)?.unwrap_or("null");
-    let message = Message {
+    let body = body(row)?;
+    let message = without_body(row)?;
+    Ok(match serde_json::from_str(body) {
+        Ok(decoded) => Ok(message.with_body(decoded)),
+        Err(error) => Err(UndecodableMessage::new(
+            message.with_body(RawJson::new(body)),
+            error,
+        )),
+    })
+}
+
+/// One row, its body as it came.
+pub(crate) fn raw(row: &PgRow) -> Result<Message<RawJson>, Failure> {
+    Ok(without_body(row)?.with_body(RawJson::new(body(row)?)))
+}
+
+fn without_body(row: &PgRow) -> Result<Message<()>, Failure> {
+    Ok(Message {
         msg_id: row.try_get(0)?,
         read_count: count::<i32, _>(row.try_get(1)?)?,
         enqueued_at: time(row.try_get(2)?)?,
@@ -62,30 +78,15 @@ pub(crate) fn message<T: DeserializeOwned>(row: &PgRow) -> Result<Received<T>, F
         visible_at: time(row.try_get(4)?)?,
         headers: json(&row.try_get_raw(5)?)?.map(RawJson::new),
         body: (),
-    };
-    Ok(match serde_json::from_str(body) {
-        Ok(decoded) => Ok(with_body(message, decoded)),
-        Err(error) => Err(UndecodableMessage::new(
-            with_body(message, RawJson::new(body)),
-            error,
-        )),
     })
 }
 
-fn with_body<T>(message: Message<()>, body: T) -> Message<T> {
-    Message {
-        msg_id: message.msg_id,
-        read_count: message.read_count,
-        enqueued_at: message.enqueued_at,
-        last_read_at: message.last_read_at,
-        visible_at: message.visible_at,
-        headers: message.headers,
-        body,
-    }
+fn body(row: &PgRow) -> Result<&str, Failure> {
+    Ok(json(&row.try_get_raw(6)?)?.unwrap_or("null"))
 }
 
 /// The text of a `jsonb`, `None` for SQL's `NULL`.
-pub(crate) fn json<'r>(value: &PgValueRef<'r>) -> Result<Option<&'r str>, Failure> {
+fn json<'r>(value: &PgValueRef<'r>) -> Result<Option<&'r str>, Failure> {
     use sqlx::ValueRef as _;
 
     if value.is_null() {

@@ -89,10 +89,7 @@ pub(crate) async fn run(
     for piece in pieces {
         let items = piece.items.iter();
         let ids: Vec<i64> = items.clone().map(|it| it.key.msg_id).collect();
-        let counts: Vec<i32> = items
-            .clone()
-            .map(|it| i32::try_from(it.key.read_count).unwrap_or(i32::MAX))
-            .collect();
+        let counts: Vec<i32> = items.clone().map(|it| it.key.read_ct()).collect();
         query = query.bind(ids).bind(counts);
         if piece.change.sets_visibility() {
             let delays: Vec<f64> = items.clone().map(|it| it.delay.as_secs_f64()).collect();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::changes::{Change, Item, run_one};
-use super::held::{Held, Key, token};
+use super::held::{Held, Key};
 use super::queue::Queue;
 use crate::call::Call;
 use crate::failure::explain;
@@ -42,7 +42,7 @@ impl Claimed {
         Self {
             queue,
             key,
-            lost: token(),
+            lost: CancellationToken::new(),
             state: AtomicU8::new(OPEN),
             released_until: OnceLock::new(),
             runs: AtomicBool::new(false),

@@ -10,8 +10,7 @@ use super::Order;
 use super::queue::Queue;
 use crate::Message;
 use crate::failure::Failure;
-use crate::row::{count, json, time};
-use crate::timestamp::Timestamp;
+use crate::row::raw;
 
 /// What is claimed.
 #[derive(Clone, Debug)]
@@ -49,70 +48,74 @@ pub(crate) struct Visible {
     pub(crate) group: i64,
 }
 
-/// Claims what is visible.
+/// Claims what is visible; [`read`] makes something of the rows.
 pub(crate) async fn claim(
     connection: &mut PgConnection,
     queue: &Queue,
     ask: &Ask,
-) -> Result<Batch, Failure> {
-    let (handlers, window, looks_first) = match ask {
-        Ask::Told(told) => return claim_told(connection, queue, told).await,
-        Ask::Oldest {
-            handlers,
-            window,
-            looks_first,
-        } => (*handlers, *window, *looks_first),
-    };
-    let batch = i64::try_from(queue.batch_size).unwrap_or(i64::MAX);
-    let handlers = i64::try_from(handlers).unwrap_or(i64::MAX);
-    let rows = match queue.order {
-        Order::Unordered => {
-            sqlx::query(AssertSqlSafe(unordered(queue, looks_first)))
-                .bind(handlers.min(batch))
-                .bind(queue.vt_seconds)
-                .fetch_all(connection)
-                .await?
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    // The only foreign text is the table's name, quoted as an identifier.
+    let sql = AssertSqlSafe(match ask {
+        Ask::Told(told) => by_id(queue, told.len()),
+        Ask::Oldest { looks_first, .. } => match queue.order {
+            Order::Unordered => unordered(queue, *looks_first),
+            Order::FifoGroups => grouped(queue, *looks_first),
+        },
+    });
+    let query = sqlx::query(sql);
+    let most = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
+    let query = match (ask, queue.order) {
+        (Ask::Told(told), _) => {
+            let query = match told.as_slice() {
+                [(id, _)] => query.bind(*id),
+                told => query.bind(told.iter().map(|(id, _)| *id).collect::<Vec<i64>>()),
+            };
+            query.bind(queue.vt_seconds)
         }
-        Order::FifoGroups => {
-            sqlx::query(AssertSqlSafe(grouped(queue, looks_first)))
-                .bind(handlers)
-                .bind(queue.vt_seconds)
-                .bind(batch)
-                .bind(window)
-                .fetch_all(connection)
-                .await?
-        }
+        (Ask::Oldest { handlers, .. }, Order::Unordered) => query
+            .bind(most(*handlers).min(most(queue.batch_size)))
+            .bind(queue.vt_seconds),
+        (
+            Ask::Oldest {
+                handlers, window, ..
+            },
+            Order::FifoGroups,
+        ) => query
+            .bind(most(*handlers))
+            .bind(queue.vt_seconds)
+            .bind(most(queue.batch_size))
+            .bind(*window),
     };
-    read(&rows)
+    query.fetch_all(connection).await
+}
+
+/// What a claim brought.
+pub(crate) fn read(queue: &Queue, ask: &Ask, rows: &[PgRow]) -> Result<Batch, Failure> {
+    match ask {
+        Ask::Oldest { .. } => read_oldest(rows),
+        Ask::Told(told) => read_told(queue, told, rows),
+    }
 }
 
 /// By their ids, which costs a third of a look for the oldest. Where another claim holds one of them
 /// this waits until that commits, which is at once.
-async fn claim_told(
-    connection: &mut PgConnection,
-    queue: &Queue,
-    told: &[(i64, SystemTime)],
-) -> Result<Batch, Failure> {
+fn by_id(queue: &Queue, messages: usize) -> String {
     let table = &queue.table;
     let (set, returned) = last_read_at(queue);
     // One of them, as usual, is a tenth quicker without an array.
-    let is_it = if told.len() == 1 { "= $1" } else { "= any($1)" };
-    let sql = format!(
+    let is_it = if messages == 1 { "= $1" } else { "= any($1)" };
+    format!(
         "update {table} m
         set {set}vt = clock_timestamp() + make_interval(secs => $2), read_ct = m.read_ct + 1
         where m.msg_id {is_it} and m.vt <= clock_timestamp()
         returning m.msg_id, m.read_ct, m.enqueued_at, {returned}, m.vt, m.headers, m.message"
-    );
-    // The only foreign text is the table's name, quoted as an identifier.
-    let query = sqlx::query(AssertSqlSafe(sql));
-    let query = match told {
-        [(id, _)] => query.bind(*id),
-        told => query.bind(told.iter().map(|(id, _)| *id).collect::<Vec<i64>>()),
-    };
-    let rows = query.bind(queue.vt_seconds).fetch_all(connection).await?;
+    )
+}
+
+fn read_told(queue: &Queue, told: &[(i64, SystemTime)], rows: &[PgRow]) -> Result<Batch, Failure> {
     let mut messages = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let message = message(row)?;
+    for row in rows {
+        let message = raw(row)?;
         let visible = told.iter().find(|(id, _)| *id == message.msg_id);
         // Both by the server's clock.
         let claimed_at = message
@@ -240,7 +243,7 @@ fn statement(queue: &Queue, chosen: &str, is_cut: &str) -> String {
     )
 }
 
-fn read(rows: &[PgRow]) -> Result<Batch, Failure> {
+fn read_oldest(rows: &[PgRow]) -> Result<Batch, Failure> {
     let mut messages = Vec::with_capacity(rows.len().saturating_sub(1));
     let mut due = None;
     let mut is_cut = false;
@@ -253,7 +256,7 @@ fn read(rows: &[PgRow]) -> Result<Batch, Failure> {
             continue;
         }
         messages.push(Visible {
-            message: message(row)?,
+            message: raw(row)?,
             waited: micros.map(duration).unwrap_or_default(),
             group: row.try_get(8)?,
         });
@@ -263,21 +266,5 @@ fn read(rows: &[PgRow]) -> Result<Batch, Failure> {
         messages,
         due,
         is_cut,
-    })
-}
-
-/// The first seven columns, the body as it is.
-fn message(row: &PgRow) -> Result<Message<RawJson>, Failure> {
-    Ok(Message {
-        msg_id: row.try_get(0)?,
-        read_count: count::<i32, _>(row.try_get(1)?)?,
-        enqueued_at: time(row.try_get(2)?)?,
-        last_read_at: row
-            .try_get::<Option<Timestamp>, _>(3)?
-            .map(time)
-            .transpose()?,
-        visible_at: time(row.try_get(4)?)?,
-        headers: json(&row.try_get_raw(5)?)?.map(RawJson::new),
-        body: RawJson::new(json(&row.try_get_raw(6)?)?.unwrap_or("null")),
     })
 }

@@ -95,7 +95,7 @@ pub(crate) async fn bury(
     // The only foreign text is the table's name, quoted as an identifier.
     let sent = sqlx::query(AssertSqlSafe(sql))
         .bind(letter.key.msg_id)
-        .bind(i32::try_from(letter.key.read_count).unwrap_or(i32::MAX))
+        .bind(letter.key.read_ct())
         .bind(&letter.queue.dead_letters)
         .bind(letter.queue.name.as_str())
         .bind(letter.reason.as_str())

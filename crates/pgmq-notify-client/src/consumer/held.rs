@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::claim::Claimed;
 use super::in_flight::InFlight;
@@ -23,6 +22,13 @@ pub(crate) struct Key {
     /// Unique in this process: a message that was given back may be claimed again with the same count
     /// before the first claim is forgotten.
     pub(crate) serial: u64,
+}
+
+impl Key {
+    /// `read_count` as the column has it.
+    pub(crate) fn read_ct(self) -> i32 {
+        i32::try_from(self.read_count).unwrap_or(i32::MAX)
+    }
 }
 
 /// The claims of this process that are not settled: their leases are extended.
@@ -171,11 +177,6 @@ impl Leases {
     fn counted(&mut self) {
         self.in_flight.are(self.by_key.len());
     }
-}
-
-/// The tokens of claims are made here, so that there is one place that cancels them.
-pub(crate) fn token() -> CancellationToken {
-    CancellationToken::new()
 }
 
 /// How often leases are looked at: four times within the shortest third of one.

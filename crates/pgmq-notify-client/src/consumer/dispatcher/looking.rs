@@ -12,7 +12,7 @@ use crate::ErrorKind;
 use crate::call::Call;
 use crate::consumer::Order;
 use crate::consumer::claim::Claimed;
-use crate::consumer::claiming::{Ask, Batch, Visible, claim};
+use crate::consumer::claiming::{Ask, Batch, Visible, claim, read};
 use crate::consumer::held::Key;
 use crate::consumer::queue::{Queue, QueueId};
 use crate::consumer::schedule::{Holds, Reason, Seen, Turn};
@@ -113,26 +113,15 @@ impl Dispatcher {
         let looking = async move {
             let before = Instant::now();
             let within = queue.visibility_timeout.min(CLAIMED_WITHIN);
-            let mut refused = None;
-            let result = connection
-                .run(within, async |it| match claim(it, &queue, &ask).await {
-                    Ok(batch) => Ok(Some(batch)),
-                    Err(Failure::Sqlx(error)) => Err(error),
-                    Err(failure) => {
-                        refused = Some(failure);
-                        Ok(None)
-                    }
-                })
+            let rows = connection
+                .run(within, async |it| claim(it, &queue, &ask).await)
                 .await;
-            let result = match (result, refused) {
-                (_, Some(failure)) => Err(failure),
-                (Ok(Some(batch)), None) => {
-                    own.record("claimed", batch.messages.len());
-                    Ok(batch)
-                }
-                (Ok(None), None) => Err(Failure::unexpected("a claim without an answer")),
-                (Err(error), None) => Err(Failure::Sqlx(error)),
-            };
+            let result = rows
+                .map_err(Failure::Sqlx)
+                .and_then(|rows| read(&queue, &ask, &rows));
+            if let Ok(batch) = &result {
+                own.record("claimed", batch.messages.len());
+            }
             Looked {
                 id,
                 route,
