@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::retry::drawn;
+
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(3);
 
@@ -26,11 +28,8 @@ impl Outage {
         if let Some(until) = self.until {
             return until;
         }
-        let bound = SHORTEST
-            .saturating_mul(2_u32.saturating_pow(self.attempts))
-            .min(LONGEST);
+        let until = now + drawn(SHORTEST, LONGEST, self.attempts, chance);
         self.attempts = self.attempts.saturating_add(1);
-        let until = now + bound.mul_f64(0.5 + chance / 2.0);
         self.until = Some(until);
         until
     }

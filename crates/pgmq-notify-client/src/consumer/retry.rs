@@ -62,10 +62,26 @@ impl RetryPolicy {
 
     /// The wait after `attempt`, counted from 1; `chance` lies between 0 and 1.
     pub(crate) fn delay(&self, attempt: u32, chance: f64) -> Duration {
-        let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
-        let bound = self.initial.saturating_mul(factor).min(self.longest);
-        bound.mul_f64(0.5 + chance / 2.0)
+        drawn(
+            self.initial,
+            self.longest,
+            attempt.saturating_sub(1),
+            chance,
+        )
     }
+}
+
+/// A wait from the upper half below `shortest` doubled so many times, and below `longest`; `chance` lies
+/// between 0 and 1.
+pub(crate) fn drawn(
+    shortest: Duration,
+    longest: Duration,
+    doublings: u32,
+    chance: f64,
+) -> Duration {
+    let factor = 2_u32.saturating_pow(doublings);
+    let bound = shortest.saturating_mul(factor).min(longest);
+    bound.mul_f64(0.5 + chance / 2.0)
 }
 
 #[cfg(test)]
