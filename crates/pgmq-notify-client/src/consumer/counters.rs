@@ -7,7 +7,7 @@ use std::time::Duration;
 #[cfg(feature = "metrics")]
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
-use super::schedule::Reason;
+use super::reason::Reason;
 use super::{ConsumerStats, WakeUps};
 
 const CLAIMS: &str = "pgmq_notify_consumer_claims_total";

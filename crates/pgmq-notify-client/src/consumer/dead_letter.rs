@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::changes::FIRST_FAILURE;
 use super::held::Key;
 use super::queue::Queue;
-use super::settler::DeadReason;
+use super::settlement::DeadReason;
 use crate::Message;
 use crate::function::Schema;
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::changes::{Change, Item, Piece, run};
-use super::claim::Claimed;
+use super::changes::{Change, Piece, run};
 use super::connection::OwnConnection;
 use super::dead_letter;
 use super::engine::Engine;
 use super::queue::QueueId;
+use super::settlement::{End, Settled, Settlement};
 use crate::call::Call;
 use crate::failure::explain;
 use crate::{ClientError, ErrorKind};
@@ -25,94 +25,6 @@ const LINGER: Duration = Duration::from_millis(2);
 const WITHIN: Duration = Duration::from_secs(10);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// What is to become of a message.
-#[derive(Debug)]
-pub(crate) enum End {
-    Acknowledge,
-    Retry {
-        delay: Duration,
-        error: String,
-    },
-    Dead {
-        reason: DeadReason,
-        error: String,
-    },
-    /// Never started.
-    GiveBack,
-    /// Started, and ended by the shutdown.
-    Return,
-}
-
-/// That something was settled in a queue.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settled {
-    pub(crate) queue: QueueId,
-    /// When a message of it is visible again.
-    pub(crate) due: Option<Instant>,
-}
-
-/// Why a message became a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DeadReason {
-    Attempts,
-    Fatal,
-    Undecodable,
-}
-
-impl DeadReason {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Attempts => "attempts",
-            Self::Fatal => "fatal",
-            Self::Undecodable => "undecodable",
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Settlement {
-    pub(crate) claimed: Arc<Claimed>,
-    pub(crate) end: End,
-    /// A statement for it has got no answer: that it is not found then may be its own doing.
-    is_uncertain: bool,
-}
-
-impl Settlement {
-    pub(crate) fn new(claimed: Arc<Claimed>, end: End) -> Self {
-        match end {
-            End::Acknowledge | End::Dead { .. } => claimed.leaves(),
-            End::Retry { .. } | End::GiveBack | End::Return => claimed.stays(),
-        }
-        Self {
-            claimed,
-            end,
-            is_uncertain: false,
-        }
-    }
-
-    fn change(&self) -> Option<Change> {
-        Some(match &self.end {
-            End::Acknowledge => Change::of(self.claimed.queue.acknowledgement),
-            End::Retry { .. } => Change::Retry,
-            End::GiveBack => Change::Release,
-            End::Return => Change::Return,
-            End::Dead { .. } => return None,
-        })
-    }
-
-    fn item(&self) -> Item {
-        let item = Item::new(self.claimed.key);
-        match &self.end {
-            End::Retry { delay, error } => Item {
-                delay: *delay,
-                error: Some(error.clone()),
-                ..item
-            },
-            _ => item,
-        }
-    }
-}
 
 /// Those of a queue that could not be settled, until the time to try again.
 struct Postponed {
@@ -146,7 +58,7 @@ impl Settler {
     }
 
     /// Until the inbox is closed and all is settled.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn work(mut self) {
         let mut batch = Vec::new();
         loop {
             if !self.gather(&mut batch).await {
@@ -225,52 +137,50 @@ impl Settler {
                 None => dead.push(settlement),
             }
         }
-        let mut parts: Vec<(Piece, Vec<Settlement>)> = changed
+        let (pieces, parts): (Vec<Piece>, Vec<Vec<Settlement>>) = changed
             .into_iter()
             .map(|((_, change), settlements)| (piece(change, &settlements), settlements))
-            .collect();
-        let pieces: Vec<Piece> = parts.iter().map(|(piece, _)| piece.clone()).collect();
+            .unzip();
         if !pieces.is_empty() {
-            // An extension that was under way before would hide again what is to be visible.
-            if pieces.iter().any(|it| !it.change.removes()) {
-                drop(self.engine.extending.lock().await);
-            }
-            let result = self
-                .connection
-                .run(WITHIN, async |it| run(it, &pieces).await)
-                .await;
-            match result {
-                Ok(found) => {
-                    for ((piece, settlements), found) in parts.drain(..).zip(found) {
-                        self.settled(piece.change, settlements, &found).await;
-                    }
-                }
-                // One of the queues is locked or dropped: the others must not suffer for it.
-                Err(error) if parts.len() > 1 && error.as_database_error().is_some() => {
-                    for (piece, settlements) in parts.drain(..) {
-                        let alone = std::slice::from_ref(&piece);
-                        let result = self
-                            .connection
-                            .run(WITHIN, async |it| run(it, alone).await)
-                            .await;
-                        match result {
-                            Ok(found) => {
-                                let found = found.into_iter().next().unwrap_or_default();
-                                self.settled(piece.change, settlements, &found).await;
-                            }
-                            Err(error) => self.failed(settlements, error, pause),
-                        }
-                    }
-                }
-                Err(error) => {
-                    let all = parts.drain(..).flat_map(|(_, it)| it).collect();
-                    self.failed(all, error, pause);
-                }
-            }
+            self.apply(&pieces, parts, pause).await;
         }
         for settlement in dead {
             self.bury(settlement, pause).await;
         }
+    }
+
+    /// All pieces in one statement; each in one of its own where the server refuses that.
+    async fn apply(&mut self, pieces: &[Piece], parts: Vec<Vec<Settlement>>, pause: Duration) {
+        // An extension that was under way before would hide again what is to be visible.
+        if pieces.iter().any(|it| !it.change.removes()) {
+            drop(self.engine.extending.lock().await);
+        }
+        match self.run(pieces).await {
+            Ok(found) => {
+                for ((piece, settlements), found) in pieces.iter().zip(parts).zip(found) {
+                    self.settled(piece.change, settlements, &found).await;
+                }
+            }
+            // One of the queues is locked or dropped: the others must not suffer for it.
+            Err(error) if pieces.len() > 1 && error.as_database_error().is_some() => {
+                for (piece, settlements) in pieces.iter().zip(parts) {
+                    match self.run(std::slice::from_ref(piece)).await {
+                        Ok(found) => {
+                            let found = found.into_iter().next().unwrap_or_default();
+                            self.settled(piece.change, settlements, &found).await;
+                        }
+                        Err(error) => self.failed(settlements, error, pause),
+                    }
+                }
+            }
+            Err(error) => self.failed(parts.into_iter().flatten().collect(), error, pause),
+        }
+    }
+
+    async fn run(&mut self, pieces: &[Piece]) -> Result<Vec<HashSet<i64>>, sqlx::Error> {
+        self.connection
+            .run(WITHIN, async |it| run(it, pieces).await)
+            .await
     }
 
     async fn settled(
@@ -337,7 +247,6 @@ impl Settler {
             tracing::warn!(queue, messages, cause, "messages are not settled yet");
         }
         let is_uncertain = error.kind() == ErrorKind::Connection;
-        let until = Instant::now() + pause;
         for mut settlement in settlements {
             // Given back twice, it would take a read from somebody else's count.
             if is_uncertain && matches!(settlement.end, End::GiveBack) {
@@ -345,16 +254,21 @@ impl Settler {
                 continue;
             }
             settlement.is_uncertain |= is_uncertain;
-            self.postponed
-                .entry(settlement.claimed.key.queue)
-                .or_insert_with(|| Postponed {
-                    until,
-                    pause,
-                    settlements: Vec::new(),
-                })
-                .settlements
-                .push(settlement);
+            self.postpone(settlement, pause);
         }
+    }
+
+    /// Until `pause` from now, with whatever else of its queue is.
+    fn postpone(&mut self, settlement: Settlement, pause: Duration) {
+        let postponed = self.postponed.entry(settlement.claimed.key.queue);
+        postponed
+            .or_insert_with(|| Postponed {
+                until: Instant::now() + pause,
+                pause,
+                settlements: Vec::new(),
+            })
+            .settlements
+            .push(settlement);
     }
 
     fn abandon(&self, settlements: &[Settlement]) {
@@ -452,16 +366,7 @@ impl Settler {
             settlement = Settlement::new(claimed, End::Retry { delay, error: text });
             settlement.is_uncertain = is_uncertain;
         }
-        let until = Instant::now() + pause;
-        self.postponed
-            .entry(settlement.claimed.key.queue)
-            .or_insert_with(|| Postponed {
-                until,
-                pause,
-                settlements: Vec::new(),
-            })
-            .settlements
-            .push(settlement);
+        self.postpone(settlement, pause);
     }
 
     /// Where that is what was missing.

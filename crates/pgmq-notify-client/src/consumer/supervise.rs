@@ -47,7 +47,7 @@ impl Tasks {
     pub(crate) async fn run(mut self) -> ShutdownReport {
         let keeper = keep(Arc::clone(&self.engine), self.keeping, self.shortest);
         let keeper = Owned(tokio::spawn(keeper));
-        let mut settler = Owned(tokio::spawn(self.settler.run()));
+        let mut settler = Owned(tokio::spawn(self.settler.work()));
         let deadline = self.dispatcher.run().await.unwrap_or_else(|| {
             let soon = Instant::now() + Duration::from_secs(5);
             Deadline {

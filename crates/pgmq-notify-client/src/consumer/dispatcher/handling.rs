@@ -12,7 +12,7 @@ use crate::consumer::Order;
 use crate::consumer::claim::{Claim, Claimed};
 use crate::consumer::handler::{Decision, Outcome, kept};
 use crate::consumer::queue::QueueId;
-use crate::consumer::settler::{DeadReason, End, Settlement};
+use crate::consumer::settlement::{DeadReason, End, Settlement};
 
 impl Dispatcher {
     /// Gives free handlers what waits for them, from each queue in turn.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Dispatcher;
 use crate::consumer::queue::QueueId;
-use crate::consumer::schedule::Reason;
+use crate::consumer::reason::Reason;
 
 /// Of more messages than this a look at the whole queue is cheaper than one by their ids.
 const TOLD: usize = 16;

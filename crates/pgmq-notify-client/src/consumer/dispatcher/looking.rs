@@ -15,8 +15,9 @@ use crate::consumer::claim::Claimed;
 use crate::consumer::claiming::{Ask, Batch, Visible, claim, read};
 use crate::consumer::held::Key;
 use crate::consumer::queue::{Queue, QueueId};
-use crate::consumer::schedule::{Holds, Reason, Seen, Turn};
-use crate::consumer::settler::End;
+use crate::consumer::reason::Reason;
+use crate::consumer::schedule::{Holds, Seen, Turn};
+use crate::consumer::settlement::End;
 use crate::failure::Failure;
 
 /// With groups: so many of the oldest messages are looked at, and more where that brings nothing.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Dispatcher, Waiting};
 use crate::consumer::connection::OwnConnection;
 use crate::consumer::queue::QueueId;
-use crate::consumer::settler::End;
+use crate::consumer::settlement::End;
 
 /// A handler that was told to end, and does not block its thread.
 const ENDED_WITHIN: Duration = Duration::from_millis(100);
