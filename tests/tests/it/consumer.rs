@@ -23,7 +23,9 @@ mod waking;
 
 use std::time::Duration;
 
-use pgmq_notify_client::{Claim, Consumer, ConsumerStats, PgmqNotifyClient, PgmqNotifyConfig};
+use pgmq_notify_client::{
+    Claim, Consumer, ConsumerStats, HandlerError, Message, PgmqNotifyClient, PgmqNotifyConfig,
+};
 use pgmq_notify_tests::{TestDatabase, eventually};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -39,6 +41,11 @@ async fn migrated() -> (TestDatabase, PgmqNotifyClient) {
 fn client_of(database: &TestDatabase, config: PgmqNotifyConfig) -> PgmqNotifyClient {
     PgmqNotifyClient::with_pool(database.pool().clone(), config)
         .expect("the configuration is valid")
+}
+
+/// A handler that has nothing to do.
+async fn ok(_: Message<u32>, _: Claim) -> Result<(), HandlerError> {
+    Ok(())
 }
 
 /// How many messages are in the table of a queue, visible or not.

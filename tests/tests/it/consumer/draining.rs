@@ -26,9 +26,7 @@ async fn a_drain_handles_what_is_visible_or_becomes_so_in_time_and_ends() {
         .unwrap();
     let started = std::time::Instant::now();
     let stats = Consumer::builder(client.clone())
-        .queue("orders_queue", |_: Message<u32>, _: Claim| async {
-            Ok::<(), HandlerError>(())
-        })
+        .queue("orders_queue", ok)
         .drain(delay(10))
         .await
         .unwrap();
@@ -45,9 +43,7 @@ async fn a_drain_handles_what_its_handlers_send() {
     client.send_batch("first_queue", 1..=5).await.unwrap();
     let sender = client.clone();
     let stats = Consumer::builder(client.clone())
-        .queue("second_queue", |_: Message<u32>, _: Claim| async {
-            Ok::<(), HandlerError>(())
-        })
+        .queue("second_queue", ok)
         .queue("first_queue", move |message: Message<u32>, _: Claim| {
             let sender = sender.clone();
             async move {
@@ -68,9 +64,7 @@ async fn an_archived_message_is_in_the_archive() {
     client.send_batch("orders_queue", 1..=3).await.unwrap();
     let source = Source::queue("orders_queue").with_acknowledgement(Acknowledgement::Archive);
     let stats = Consumer::builder(client.clone())
-        .source(source, |_: Message<u32>, _: Claim| async {
-            Ok::<(), HandlerError>(())
-        })
+        .source(source, ok)
         .drain(Duration::ZERO)
         .await
         .unwrap();

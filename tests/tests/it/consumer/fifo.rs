@@ -143,7 +143,7 @@ async fn a_large_blocked_group_does_not_hide_the_others() {
     let stats = Consumer::builder(client.clone())
         .source(
             Source::queue("orders_queue").with_order(Order::FifoGroups),
-            |_: Message<u32>, _: Claim| async { Ok::<(), HandlerError>(()) },
+            ok,
         )
         .drain(Duration::ZERO)
         .await

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pgmq_notify_client::{HandlerError, Message, Source};
+use pgmq_notify_client::Source;
 use pgmq_notify_tests::{Pgmq, Server, Settings};
 use sqlx::{Connection as _, PgConnection};
 
@@ -40,9 +40,7 @@ async fn an_idle_consumer_runs_one_statement_per_queue_and_safety_poll() {
     let source = Source::queues((1..=QUEUES).map(|n| format!("idle{n}")));
     let consumer = Consumer::builder(client)
         .safety_poll(SAFETY_POLL)
-        .source(source, |_: Message<u32>, _: Claim| async {
-            Ok::<(), HandlerError>(())
-        })
+        .source(source, ok)
         .start()
         .await
         .unwrap();

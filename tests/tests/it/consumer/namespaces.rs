@@ -12,9 +12,7 @@ async fn a_queue_that_is_created_later_joins_its_namespace_and_a_dropped_one_lea
     let (_database, client) = migrated().await;
     client.create_queue("orders_queue").await.unwrap();
     let consumer = Consumer::builder(client.clone())
-        .namespace("orders", |_: Message<u32>, _: Claim| async {
-            Ok::<(), HandlerError>(())
-        })
+        .namespace("orders", ok)
         .start()
         .await
         .unwrap();
@@ -57,9 +55,7 @@ async fn a_named_queue_that_is_dropped_is_consumed_again_once_it_is_there() {
     let (_database, client) = migrated().await;
     client.create_queue("orders_queue").await.unwrap();
     let consumer = Consumer::builder(client.clone())
-        .queue("orders_queue", |_: Message<u32>, _: Claim| async {
-            Ok::<(), HandlerError>(())
-        })
+        .queue("orders_queue", ok)
         .start()
         .await
         .unwrap();
@@ -78,7 +74,7 @@ async fn a_paused_queue_begins_nothing_until_it_is_resumed() {
     let consumer = Consumer::builder(client.clone())
         .source(
             pgmq_notify_client::Source::queues(["orders_queue", "other_queue"]),
-            |_: Message<u32>, _: Claim| async { Ok::<(), HandlerError>(()) },
+            ok,
         )
         .start()
         .await
@@ -98,9 +94,7 @@ async fn a_paused_queue_begins_nothing_until_it_is_resumed() {
 async fn a_queue_that_does_not_exist_is_an_error_that_names_it() {
     let (_database, client) = migrated().await;
     let error = Consumer::builder(client)
-        .queue("orders_queue", |_: Message<u32>, _: Claim| async {
-            Ok::<(), HandlerError>(())
-        })
+        .queue("orders_queue", ok)
         .start()
         .await
         .unwrap_err();

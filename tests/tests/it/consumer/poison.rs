@@ -5,10 +5,6 @@ use serde_json::json;
 
 use super::*;
 
-async fn ok(_: Message<u32>, _: Claim) -> Result<(), HandlerError> {
-    Ok(())
-}
-
 #[tokio::test]
 async fn a_body_that_does_not_decode_becomes_a_dead_letter_at_once_with_the_reason() {
     let (_database, client) = migrated().await;

@@ -4,10 +4,6 @@ use pgmq_notify_client::{HandlerError, Message, Source};
 
 use super::*;
 
-async fn ok(_: Message<u32>, _: Claim) -> Result<(), HandlerError> {
-    Ok(())
-}
-
 #[tokio::test]
 async fn a_message_that_anybody_makes_visible_early_is_handled_at_once() {
     let (database, client) = migrated().await;
