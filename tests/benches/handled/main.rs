@@ -4,9 +4,9 @@
 //! take turns in an order drawn anew for each message. What is compared is the time from the return of the sender's
 //! commit, which is when the message is visible, to the first line of the handler.
 
-mod receiver;
 #[path = "../support/mod.rs"]
 mod support;
+mod with;
 
 use std::{
     fmt::Write as _,
@@ -15,11 +15,11 @@ use std::{
 };
 
 use pgmq_notify_core::PgmqNotifyConfig;
-use receiver::{Receiver, With};
 use sqlx::{Connection, PgConnection};
 use support::{
-    BODY, Environment, Failure, Options, Publisher, Queue, Sample, Table, ratio, shuffled,
+    BODY, Environment, Failure, Options, Publisher, Queue, Receiver, Sample, Table, ratio, shuffled,
 };
+use with::With;
 
 /// Enough for PostgreSQL to settle on its plans.
 const WARM_UP: u32 = 50;
@@ -97,7 +97,7 @@ async fn run(options: Options) -> Result<String, Failure> {
     for way in ways() {
         let queue = Queue::create(&environment, &way.publisher).await?;
         lanes.push(Lane {
-            receiver: Receiver::start(&queue, &way.received).await?,
+            receiver: way.received.start(&queue).await?,
             connection: queue.connect().await?,
             way,
             _queue: queue,

@@ -16,6 +16,7 @@ mod environment;
 mod options;
 mod processor;
 mod publisher;
+mod receiver;
 mod statistics;
 mod table;
 
@@ -24,6 +25,7 @@ pub(crate) use environment::Environment;
 pub(crate) use options::{Flush, Options, Request};
 pub(crate) use processor::processor_time;
 pub(crate) use publisher::{Publisher, Queue};
+pub(crate) use receiver::{Receiver, Report};
 pub(crate) use statistics::{Sample, ratio};
 pub(crate) use table::Table;
 
