@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Channels, ConfigError, ConfigProblem, Namespace, Setting};
+use crate::{Channels, ConfigError, ConfigProblem, Delivery, Namespace, Setting};
 
 /// What the generated SQL, the listener and the client have to agree on.
 ///
@@ -30,6 +30,8 @@ pub struct PgmqNotifyConfig {
     global_channel: bool,
     payload: bool,
     namespace_payload: BTreeMap<String, bool>,
+    delivery: Delivery,
+    namespace_delivery: BTreeMap<String, Delivery>,
 }
 
 impl PgmqNotifyConfig {
@@ -60,6 +62,8 @@ impl PgmqNotifyConfig {
             global_channel: true,
             payload: true,
             namespace_payload: BTreeMap::new(),
+            delivery: Delivery::Every,
+            namespace_delivery: BTreeMap::new(),
         }
     }
 
@@ -147,6 +151,24 @@ impl PgmqNotifyConfig {
         self
     }
 
+    /// Which messages are published: every one, or those that have to wake somebody.
+    ///
+    /// Defaults to [`Delivery::Every`].
+    pub fn with_delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// Overrides [`with_delivery`](Self::with_delivery) for one namespace.
+    pub fn with_namespace_delivery(
+        mut self,
+        namespace: impl Into<String>,
+        delivery: Delivery,
+    ) -> Self {
+        self.namespace_delivery.insert(namespace.into(), delivery);
+        self
+    }
+
     /// The regular expression that finds the namespace in a queue's name.
     pub fn queue_naming_pattern(&self) -> &str {
         &self.queue_naming_pattern
@@ -189,6 +211,31 @@ impl PgmqNotifyConfig {
             .map(|(namespace, enabled)| (namespace.as_str(), *enabled))
     }
 
+    /// Which messages are published, where no namespace says otherwise.
+    pub fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    /// The namespaces that say otherwise, in ascending order.
+    pub fn namespace_delivery(&self) -> impl Iterator<Item = (&str, Delivery)> {
+        self.namespace_delivery
+            .iter()
+            .map(|(namespace, delivery)| (namespace.as_str(), *delivery))
+    }
+
+    /// Which messages of this namespace are published.
+    pub fn delivery_of(&self, namespace: &str) -> Delivery {
+        let own = self.namespace_delivery.get(namespace);
+        own.copied().unwrap_or(self.delivery)
+    }
+
+    /// Whether there may be a namespace whose messages are only published to wake somebody.
+    pub fn has_wake_up(&self) -> bool {
+        let own = self.namespace_delivery.values();
+        own.chain([&self.delivery])
+            .any(|it| *it == Delivery::WakeUp)
+    }
+
     /// The channels of this configuration.
     ///
     /// # Errors
@@ -223,7 +270,12 @@ impl PgmqNotifyConfig {
                 ),
             ));
         }
-        for namespace in self.namespace_payload.keys() {
+        let named: BTreeSet<&String> = self
+            .namespace_payload
+            .keys()
+            .chain(self.namespace_delivery.keys())
+            .collect();
+        for namespace in named {
             check_namespace(Setting::Namespaces, namespace, &mut problems);
         }
         ConfigError::check(problems)
@@ -331,6 +383,20 @@ mod tests {
         assert_eq!(channels.queue_dropped().as_str().len(), 63);
         let longer = config.with_channels_prefix("p".repeat(45));
         assert!(longer.channels().is_err());
+    }
+
+    #[test]
+    fn a_namespace_may_be_delivered_otherwise() {
+        let config = PgmqNotifyConfig::new();
+        assert!(!config.has_wake_up());
+        let config = config
+            .with_delivery(Delivery::WakeUp)
+            .with_namespace_delivery("audit", Delivery::Every);
+        assert_eq!(config.delivery_of("audit"), Delivery::Every);
+        assert_eq!(config.delivery_of("orders"), Delivery::WakeUp);
+        assert!(config.has_wake_up());
+        let config = config.with_namespace_delivery("n".repeat(48), Delivery::Every);
+        assert!(config.validate().is_err());
     }
 
     #[test]

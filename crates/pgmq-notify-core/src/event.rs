@@ -61,6 +61,17 @@ impl PgmqNotifyEvent {
             Self::Resumed(_) => None,
         }
     }
+
+    /// Who is to look for the messages; `None` where the event tells of none.
+    #[cfg(feature = "serde")]
+    pub(crate) fn wakes(&self) -> Option<&[i64]> {
+        match self {
+            Self::MessageReady(event) => Some(&event.wakes),
+            Self::MessageWithPayload(event) => Some(&event.wakes),
+            Self::BatchReady(event) => Some(&event.wakes),
+            _ => None,
+        }
+    }
 }
 
 /// A queue was created.
@@ -104,6 +115,9 @@ pub struct MessageReadyEvent {
     /// When the message can be read: later than `ready_at` for a delayed message and for a retry with a
     /// delay, equal to it otherwise.
     pub visible_at: SystemTime,
+    /// With [`Delivery::WakeUp`](crate::Delivery::WakeUp) the consumers that are to look for it, by their
+    /// numbers in `pgmq_notify.parked`. Empty where nobody is singled out.
+    pub wakes: Vec<i64>,
 }
 
 /// One message with its body.
@@ -126,6 +140,9 @@ pub struct MessageWithPayloadEvent {
     pub visible_at: SystemTime,
     /// Whole seconds from `ready_at` to `visible_at`, rounded up; 0 when it is visible at once.
     pub delay_seconds: u64,
+    /// With [`Delivery::WakeUp`](crate::Delivery::WakeUp) the consumers that are to look for it, by their
+    /// numbers in `pgmq_notify.parked`. Empty where nobody is singled out.
+    pub wakes: Vec<i64>,
 }
 
 /// One statement inserted several messages.
@@ -146,6 +163,9 @@ pub struct BatchReadyEvent {
     pub ready_at: SystemTime,
     /// When the first of the statement's messages can be read.
     pub visible_at: SystemTime,
+    /// With [`Delivery::WakeUp`](crate::Delivery::WakeUp) the consumers that are to look for them, by their
+    /// numbers in `pgmq_notify.parked`. Empty where nobody is singled out.
+    pub wakes: Vec<i64>,
 }
 
 /// Events may have been missed before this one.

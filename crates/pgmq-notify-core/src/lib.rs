@@ -19,6 +19,7 @@
 
 mod channel;
 mod config;
+mod delivery;
 mod event;
 mod namespace;
 mod problem;
@@ -30,6 +31,7 @@ mod wire;
 
 pub use channel::{ChannelName, ChannelNameError, Channels};
 pub use config::PgmqNotifyConfig;
+pub use delivery::{Delivery, DeliveryError};
 pub use event::{
     BatchReadyEvent, MessageReadyEvent, MessageWithPayloadEvent, PgmqNotifyEvent,
     QueueCreatedEvent, QueueDroppedEvent, ResumeReason, ResumedEvent,

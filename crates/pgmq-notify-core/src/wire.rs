@@ -95,6 +95,7 @@ impl Wire<'_> {
                     msg_id: field("msg_id", self.msg_id)?,
                     ready_at,
                     visible_at,
+                    wakes: self.wakes(),
                 })
             }
             "message_with_payload" => {
@@ -108,6 +109,7 @@ impl Wire<'_> {
                     ready_at,
                     visible_at,
                     delay_seconds: field("delay_seconds", self.delay_seconds)?,
+                    wakes: self.wakes(),
                 })
             }
             "batch_ready" => PgmqNotifyEvent::BatchReady(self.batch()?),
@@ -155,7 +157,12 @@ impl Wire<'_> {
             message_count,
             ready_at,
             visible_at,
+            wakes: self.wakes(),
         })
+    }
+
+    fn wakes(&mut self) -> Vec<i64> {
+        self.wakes.take().unwrap_or_default()
     }
 
     fn resumed(&self) -> Result<ResumedEvent, DecodeEventError> {
@@ -258,6 +265,9 @@ impl Serialize for PgmqNotifyEvent {
                 map.serialize_entry("reason", event.reason.as_str())?;
                 map.serialize_entry("gap_seconds", &event.gap.as_secs_f64())?;
             }
+        }
+        if let Some(wakes) = self.wakes().filter(|it| !it.is_empty()) {
+            map.serialize_entry("wakes", wakes)?;
         }
         map.end()
     }

@@ -160,6 +160,10 @@ fn time(rng: &mut Rng) -> SystemTime {
 }
 
 /// JSON without a number that a body may hold and a decoder of it may refuse.
+fn wakes(rng: &mut Rng) -> Vec<i64> {
+    (0..rng.usize(..3)).map(|_| rng.i64(..)).collect()
+}
+
 fn body(rng: &mut Rng) -> RawJson {
     RawJson::new(serde_json::to_string(&(string(rng), rng.i64(..))).expect("it is JSON"))
 }
@@ -186,6 +190,7 @@ fn event(rng: &mut Rng) -> PgmqNotifyEvent {
             msg_id: rng.i64(..),
             ready_at: time(rng),
             visible_at: time(rng),
+            wakes: wakes(rng),
         }),
         3 => PgmqNotifyEvent::MessageWithPayload(MessageWithPayloadEvent {
             queue_name,
@@ -196,6 +201,7 @@ fn event(rng: &mut Rng) -> PgmqNotifyEvent {
             ready_at: time(rng),
             visible_at: time(rng),
             delay_seconds: rng.u64(..),
+            wakes: wakes(rng),
         }),
         4 => {
             let msg_ids: Vec<_> = (0..rng.usize(..50)).map(|_| rng.i64(..)).collect();
@@ -206,6 +212,7 @@ fn event(rng: &mut Rng) -> PgmqNotifyEvent {
                 msg_ids,
                 ready_at: time(rng),
                 visible_at: time(rng),
+                wakes: wakes(rng),
             })
         }
         _ => PgmqNotifyEvent::Resumed(ResumedEvent {

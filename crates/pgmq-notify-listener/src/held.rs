@@ -194,6 +194,7 @@ mod tests {
             msg_id,
             ready_at,
             visible_at: ready_at + Duration::from_secs(delay),
+            wakes: Vec::new(),
         })
     }
 
@@ -252,6 +253,7 @@ mod tests {
                 msg_ids,
                 ready_at: one.ready_at,
                 visible_at: one.ready_at + Duration::from_secs(delay),
+                wakes: Vec::new(),
             })
         };
         held.hold(batch(vec![5, 6], 1));

@@ -40,6 +40,7 @@ pub(super) struct Wire<'a> {
     pub(super) message: Option<&'a RawValue>,
     pub(super) headers: Option<&'a RawValue>,
     pub(super) delay_seconds: Option<u64>,
+    pub(super) wakes: Option<Vec<i64>>,
     pub(super) reason: Option<Text<'a>>,
     pub(super) gap_seconds: Option<f64>,
 }
@@ -62,6 +63,7 @@ enum Field {
     Message,
     Headers,
     DelaySeconds,
+    Wakes,
     Reason,
     GapSeconds,
     #[serde(other)]
@@ -122,6 +124,7 @@ impl<'de> Visitor<'de> for Fill<'_, 'de> {
                 }
                 Field::Headers => once(&mut wire.headers, &mut map)?,
                 Field::DelaySeconds => once(&mut wire.delay_seconds, &mut map)?,
+                Field::Wakes => once(&mut wire.wakes, &mut map)?,
                 Field::Reason => once(&mut wire.reason, &mut map)?,
                 Field::GapSeconds => once(&mut wire.gap_seconds, &mut map)?,
                 Field::Unknown => drop(map.next_value::<IgnoredAny>()?),

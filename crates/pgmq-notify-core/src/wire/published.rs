@@ -39,6 +39,7 @@ impl<'a> From<'a> {
         let (ready_at, visible_at) = self.times()?;
         self.literal(br#","delay_seconds":"#)?;
         let delay_seconds = self.integer()?.try_into().ok()?;
+        let wakes = self.wakes()?;
         self.end()?;
         let headers = (headers != "null").then(|| RawJson::new(headers));
         Some(PgmqNotifyEvent::MessageWithPayload(
@@ -51,6 +52,7 @@ impl<'a> From<'a> {
                 ready_at,
                 visible_at,
                 delay_seconds,
+                wakes,
             },
         ))
     }
@@ -59,6 +61,7 @@ impl<'a> From<'a> {
         let (queue_name, namespace) = self.names()?;
         let msg_id = self.integer()?;
         let (ready_at, visible_at) = self.times()?;
+        let wakes = self.wakes()?;
         self.end()?;
         Some(PgmqNotifyEvent::MessageReady(MessageReadyEvent {
             queue_name: QueueName::new(queue_name).ok()?,
@@ -66,6 +69,7 @@ impl<'a> From<'a> {
             msg_id,
             ready_at,
             visible_at,
+            wakes,
         }))
     }
 
@@ -87,6 +91,21 @@ impl<'a> From<'a> {
             return Some((ready_at, ready_at));
         }
         Some((ready_at, time::parse(visible).ok()?))
+    }
+
+    /// The numbers of those that are to look, if there are any.
+    fn wakes(&mut self) -> Option<Vec<i64>> {
+        let mut wakes = Vec::new();
+        if self.literal(br#","wakes":["#).is_none() {
+            return Some(wakes);
+        }
+        loop {
+            wakes.push(self.integer()?);
+            if self.literal(b"]").is_some() {
+                return Some(wakes);
+            }
+            self.literal(b",")?;
+        }
     }
 
     fn literal(&mut self, literal: &[u8]) -> Option<()> {
@@ -176,13 +195,14 @@ mod tests {
         );
         let names = format!(r#""queue_name":"{queue}","namespace":"{namespace}","msg_id":{id}"#);
         let times = format!(r#""ready_at":"{ready}","visible_at":"{visible}""#);
+        let wakes = pick(rng, &["", r#","wakes":[7]"#, r#","wakes":[4711,1]"#]);
         if rng.bool() {
-            return format!(r#"{{"event_type":"message_ready",{names},{times}}}"#);
+            return format!(r#"{{"event_type":"message_ready",{names},{times}{wakes}}}"#);
         }
         let (message, headers) = (pick(rng, &BODIES), pick(rng, &BODIES));
         let delay = pick(rng, &["0", "1", "86400"]);
         format!(
-            r#"{{"event_type":"message_with_payload",{names},"message":{message},"headers":{headers},{times},"delay_seconds":{delay}}}"#
+            r#"{{"event_type":"message_with_payload",{names},"message":{message},"headers":{headers},{times},"delay_seconds":{delay}{wakes}}}"#
         )
     }
 

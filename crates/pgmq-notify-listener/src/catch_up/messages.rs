@@ -97,6 +97,7 @@ impl Messages {
                 msg_ids: visible,
                 ready_at,
                 visible_at: ready_at,
+                wakes: Vec::new(),
             })),
         }
         let delayed = rows.iter().filter_map(|row| {
@@ -119,6 +120,7 @@ impl Messages {
             msg_id,
             ready_at,
             visible_at,
+            wakes: Vec::new(),
         })
     }
 }
