@@ -1,5 +1,5 @@
 use askama::Template;
-use pgmq_notify_core::{ConfigError, ConfigProblem, PgmqNotifyConfig, Setting};
+use pgmq_notify_core::{ConfigError, ConfigProblem, Delivery, PgmqNotifyConfig, Setting};
 
 use crate::NamespacePattern;
 use crate::quoted::{Integer, Literal, LiteralArray, OptionalLiteral};
@@ -49,6 +49,12 @@ impl Migration {
                 .filter(|(_, payload)| *payload == with);
             LiteralArray(named.map(|(name, _)| Literal::new(name)).collect())
         };
+        let delivered = |wanted: Delivery| {
+            let named = config
+                .namespace_delivery()
+                .filter(|(_, delivery)| *delivery == wanted);
+            LiteralArray(named.map(|(name, _)| Literal::new(name)).collect())
+        };
         let up = Up {
             version: Literal::new(env!("CARGO_PKG_VERSION")),
             triggers_enabled: config.triggers_enabled(),
@@ -61,6 +67,10 @@ impl Migration {
             most_released: MOST_RELEASED,
             with_payload: namespaces(true),
             without_payload: namespaces(false),
+            wake_up: config.has_wake_up(),
+            delivery: Literal::new(config.delivery().as_str()),
+            every: delivered(Delivery::Every),
+            wakes_up: delivered(Delivery::WakeUp),
             short_wait: SHORT_WAIT,
             short_attempts: SHORT_ATTEMPTS,
             lock_timeout: LOCK_TIMEOUT,
@@ -129,6 +139,11 @@ struct Up {
     most_released: Integer,
     with_payload: LiteralArray,
     without_payload: LiteralArray,
+    /// Of any namespace.
+    wake_up: bool,
+    delivery: Literal,
+    every: LiteralArray,
+    wakes_up: LiteralArray,
     short_wait: Integer,
     short_attempts: Integer,
     lock_timeout: Integer,

@@ -11,9 +11,11 @@ $pgmq_notify$;
 
 {% include "remove/triggers.sql" %}
 
-{%- let names = ["message_inserted", "message_released", "queue_created", "queue_dropped", "queues", "install_triggers", "publish", "send", "send_batch", "send_topic", "send_batch_topic", "publish_released", "hidden_until", "set_vt", "create", "create_unlogged", "create_partitioned", "drop_queue", "publish_queue_created", "publish_queue_dropped", "route", "channel_name", "namespace_of"] %}
+{%- let names = ["message_inserted", "message_released", "queue_created", "queue_dropped", "queues", "install_triggers", "publish", "send", "send_batch", "send_topic", "send_batch_topic", "publish_released", "hidden_until", "set_vt", "create", "create_unlogged", "create_partitioned", "drop_queue", "publish_queue_created", "publish_queue_dropped", "wakes", "route", "channel_name", "namespace_of"] %}
 
 {% include "remove/functions.sql" %}
+
+{% include "remove/parked.sql" %}
 
 drop table if exists pgmq_notify.installation;
 drop schema if exists pgmq_notify;

@@ -13,6 +13,12 @@
 --     send_batch_topic, set_vt, create, create_unlogged, create_partitioned, drop_queue). There are no
 --     triggers: what is sent or released in another way is not published;
 {%- endif %}
+
+{%- if wake_up %}
+--   * the table pgmq_notify.parked, with the consumers that sleep: where the delivery is wake_up, a message is
+--     published only if one sleeps and none is at work, which holds an advisory lock. For that the schema
+--     is visible to everybody, nothing in it;
+{%- endif %}
 --   * the table pgmq_notify.installation, with the configuration that this was generated from.
 --
 -- A send never fails because of a notification: what does not fit goes out in a smaller form, and
@@ -40,6 +46,10 @@
 {% include "objects/installation.sql" %}
 
 {% include "objects/names.sql" %}
+{%- if wake_up %}
+
+{% include "objects/parked.sql" %}
+{%- endif %}
 
 {% if triggers_enabled -%}
 {% include "objects/message_inserted.sql" %}
@@ -71,4 +81,12 @@
 {%- let names = ["message_inserted", "message_released", "queue_created", "queue_dropped", "queues", "install_triggers"] %}
 
 {% include "remove/functions.sql" %}
+{%- endif %}
+{%- if !wake_up %}
+
+{%- let names = ["wakes"] %}
+
+{% include "remove/functions.sql" %}
+
+{% include "remove/parked.sql" %}
 {%- endif %}

@@ -1,6 +1,6 @@
 //! What is generated, as text: a change of the SQL shows in the review of its snapshot.
 
-use pgmq_notify_core::{ConfigProblem, PgmqNotifyConfig, Setting};
+use pgmq_notify_core::{ConfigProblem, Delivery, PgmqNotifyConfig, Setting};
 use pgmq_notify_sql::{Migration, validate};
 
 /// A pattern without Unicode classes, whose translation would fill pages.
@@ -24,6 +24,19 @@ fn up_without_triggers() {
 }
 
 #[test]
+fn what_wake_up_adds() {
+    let every = migration(&config());
+    let wake_up = migration(&config().with_namespace_delivery("orders", Delivery::WakeUp));
+    let before: Vec<&str> = every.up().lines().collect();
+    let added: Vec<&str> = wake_up
+        .up()
+        .lines()
+        .filter(|line| !before.contains(line))
+        .collect();
+    insta::assert_snapshot!(added.join("\n"));
+}
+
+#[test]
 fn down() {
     insta::assert_snapshot!(migration(&config()).down());
 }
@@ -36,7 +49,8 @@ fn hostile_values_stay_in_their_literals() {
         )
         .with_channels_prefix(r"it's \ $pgmq_notify$ /* 🐘")
         .with_namespace_payload("'); select pg_sleep(1); --", false)
-        .with_namespace_payload("line\nbreak", true);
+        .with_namespace_payload("line\nbreak", true)
+        .with_namespace_delivery("'; drop role --", Delivery::WakeUp);
     let migration = migration(&config);
     let up = migration.up();
     let start = up
@@ -45,7 +59,13 @@ fn hostile_values_stay_in_their_literals() {
     let end = up[start..].find("on conflict").expect("its end");
     insta::assert_snapshot!(&up[start..start + end]);
     let rest = format!("{}{}", &up[..start], &up[start + end..]);
-    for value in ["drop schema pgmq;", "🐘", "pg_sleep(1)", "line"] {
+    for value in [
+        "drop schema pgmq;",
+        "🐘",
+        "pg_sleep(1)",
+        "line",
+        "drop role",
+    ] {
         assert!(
             !rest.contains(value),
             "{value:?} is used outside of the configuration"

@@ -8,4 +8,5 @@
   per_event integer;
   ids text;
   event text;
+  wakes text := '';
   room bigint;

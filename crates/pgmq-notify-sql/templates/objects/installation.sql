@@ -12,6 +12,9 @@ create table if not exists pgmq_notify.installation (
   payload boolean not null,
   namespaces_with_payload text[] not null,
   namespaces_without_payload text[] not null,
+  delivery text not null,
+  namespaces_every text[] not null,
+  namespaces_wake_up text[] not null,
   installed_at timestamp with time zone not null default pg_catalog.now()
 );
 comment on table pgmq_notify.installation is
@@ -28,6 +31,8 @@ comment on column pgmq_notify.installation.max_payload_size is
   'The most bytes of one notification.';
 comment on column pgmq_notify.installation.payload is
   'Whether notifications carry bodies, where no namespace says otherwise.';
+comment on column pgmq_notify.installation.delivery is
+  'every: each message is published; wake_up: those that find every consumer asleep. Where no namespace says otherwise.';
 comment on column pgmq_notify.installation.installed_at is
   'When the configuration was last changed.';
 
@@ -41,7 +46,10 @@ insert into pgmq_notify.installation as installed (
   max_payload_size,
   payload,
   namespaces_with_payload,
-  namespaces_without_payload
+  namespaces_without_payload,
+  delivery,
+  namespaces_every,
+  namespaces_wake_up
 ) values (
   {{ version }},
   {{ triggers_enabled }},
@@ -52,7 +60,10 @@ insert into pgmq_notify.installation as installed (
   {{ max_payload_size }},
   {{ payload }},
   {{ with_payload }},
-  {{ without_payload }}
+  {{ without_payload }},
+  {{ delivery }},
+  {{ every }},
+  {{ wakes_up }}
 )
 on conflict (singleton) do update set
   version = excluded.version,
@@ -65,15 +76,20 @@ on conflict (singleton) do update set
   payload = excluded.payload,
   namespaces_with_payload = excluded.namespaces_with_payload,
   namespaces_without_payload = excluded.namespaces_without_payload,
+  delivery = excluded.delivery,
+  namespaces_every = excluded.namespaces_every,
+  namespaces_wake_up = excluded.namespaces_wake_up,
   installed_at = excluded.installed_at
 where (
   installed.version, installed.triggers_enabled, installed.queue_naming_pattern,
   installed.namespace_regex, installed.channels_prefix, installed.global_channel,
   installed.max_payload_size, installed.payload, installed.namespaces_with_payload,
-  installed.namespaces_without_payload
+  installed.namespaces_without_payload, installed.delivery, installed.namespaces_every,
+  installed.namespaces_wake_up
 ) is distinct from (
   excluded.version, excluded.triggers_enabled, excluded.queue_naming_pattern,
   excluded.namespace_regex, excluded.channels_prefix, excluded.global_channel,
   excluded.max_payload_size, excluded.payload, excluded.namespaces_with_payload,
-  excluded.namespaces_without_payload
+  excluded.namespaces_without_payload, excluded.delivery, excluded.namespaces_every,
+  excluded.namespaces_wake_up
 );

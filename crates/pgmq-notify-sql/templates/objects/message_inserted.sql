@@ -9,6 +9,7 @@ declare
   global_channel text := tg_argv[2];
   max_size integer := tg_argv[3];
   payload boolean := tg_argv[4];
+  parked text := tg_argv[5];
 {% include "objects/declare_publish.sql" %}
   msg_id bigint;
   vt timestamp with time zone;
@@ -26,6 +27,12 @@ begin
     message_count := message_count + 1;
     exit when message_count > 1;
   end loop;
+{%- if wake_up %}
+  if message_count = 0 then
+    return null;
+  end if;
+{% include "objects/check_parked.sql" %}
+{%- endif %}
   if message_count = 1 then
 {% include "objects/publish_message.sql" %}
   elsif message_count > 1 then
@@ -39,4 +46,4 @@ begin
 end
 $pgmq_notify$;
 comment on function pgmq_notify.message_inserted() is
-  'Publishes what one statement inserted into a queue. Its arguments: names as JSON, channel, global channel or nothing, most bytes, whether with bodies.';
+  'Publishes what one statement inserted into a queue. Its arguments: names as JSON, channel, global channel or nothing, most bytes, whether with bodies, the name in pgmq_notify.parked or nothing.';

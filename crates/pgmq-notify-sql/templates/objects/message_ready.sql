@@ -1,4 +1,4 @@
       event := format(
-        '{"event_type":"message_ready",%s,"msg_id":%s,"ready_at":"%s","visible_at":"%s"}',
-        names, msg_id, ready_text, visible_text
+        '{"event_type":"message_ready",%s,"msg_id":%s,"ready_at":"%s","visible_at":"%s"%s}',
+        names, msg_id, ready_text, visible_text, wakes
       );

@@ -9,6 +9,7 @@ declare
   names text := tg_argv[0];
   channel text := tg_argv[1];
   global_channel text := tg_argv[2];
+  parked text := tg_argv[5];
 {% include "objects/declare_publish.sql" %}
   msg_id bigint := new.msg_id;
   vt timestamp with time zone := new.vt;
@@ -30,6 +31,9 @@ begin
     end if;
   end if;
 {% include "objects/check_queue.sql" %}
+{%- if wake_up %}
+{% include "objects/check_parked.sql" %}
+{%- endif %}
   perform set_config('pgmq_notify.released', tg_relid || ' ' || count + 1, true);
 {% include "objects/message_times.sql" %}
 {% include "objects/message_ready.sql" %}

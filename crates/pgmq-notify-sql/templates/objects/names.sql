@@ -47,7 +47,9 @@ create or replace function pgmq_notify.route(
   out channel text,
   out global_channel text,
   out max_payload_size integer,
-  out payload boolean
+  out payload boolean,
+  out parked text,
+  out attention bigint
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -63,10 +65,20 @@ begin
       when route.namespace = any (i.namespaces_with_payload) then true
       when route.namespace = any (i.namespaces_without_payload) then false
       else i.payload
+    end,
+    case
+      when route.namespace = any (i.namespaces_wake_up) then lower('q_' || route.queue_name)
+      when route.namespace = any (i.namespaces_every) or i.delivery = 'every' then ''
+      else lower('q_' || route.queue_name)
     end
-  into channel, global_channel, max_payload_size, payload
+  into channel, global_channel, max_payload_size, payload, parked
   from pgmq_notify.installation i;
+  if parked <> '' then
+    attention := (
+      'x' || left(encode(sha256(convert_to('pgmq_notify.attended:' || parked, 'UTF8')), 'hex'), 16)
+    )::bit(64)::bigint;
+  end if;
 end
 $pgmq_notify$;
 comment on function pgmq_notify.route(text) is
-  'Where the events of a queue go and what they say: worked out once per queue, not per message.';
+  'Where the events of a queue go and what they say: worked out once per queue, not per message. With the delivery wake_up, parked is its name in pgmq_notify.parked, and attention the advisory lock of a consumer that attends to it.';

@@ -15,6 +15,8 @@ declare
   global_channel text;
   max_size integer;
   payload boolean;
+  parked text;
+  attention bigint;
 {% include "objects/declare_publish.sql" %}
   msg_id bigint;
   message_count bigint := cardinality(msg_ids);
@@ -22,9 +24,18 @@ declare
 begin
 {%- let returns = "" %}
 {% include "objects/check_queue.sql" %}
-  select r.names, r.channel, r.global_channel, r.max_payload_size, r.payload
-  into names, channel, global_channel, max_size, payload
+  select r.names, r.channel, r.global_channel, r.max_payload_size, r.payload, r.parked, r.attention
+  into names, channel, global_channel, max_size, payload, parked, attention
   from pgmq_notify.route(publish.queue_name) r;
+{%- if wake_up %}
+  -- A consumer that attends to the queue holds the lock, and need not be told.
+  if parked <> '' and not (
+    case when pg_try_advisory_lock_shared(attention) then pg_advisory_unlock_shared(attention) else false end
+  ) then
+    return;
+  end if;
+{% include "objects/check_parked.sql" %}
+{%- endif %}
   copies := case when global_channel = '' then 1 else 2 end;
   if message_count = 1 then
     msg_id := msg_ids[1];

@@ -1,11 +1,14 @@
     -- A batch goes out as its ids, in as many events as they need.
+    if vt > ready then
+      wakes := '';
+    end if;
     ready_text := to_char(ready at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
     visible_text := to_char(
       least(greatest(vt, ready), '9999-12-31 23:59:59.999999+00') at time zone 'UTC',
       'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
     );
     head := format('{"event_type":"batch_ready",%s,"msg_ids":[', names);
-    tail := format(',"ready_at":"%s","visible_at":"%s"}', ready_text, visible_text);
+    tail := format(',"ready_at":"%s","visible_at":"%s"%s}', ready_text, visible_text, wakes);
     -- 40 bytes: the end of the list and the count. The longest id is the first or the last one.
     per_event := (max_size - octet_length(head) - octet_length(tail) - 40) / (longest_id + 1);
     for ids, message_count in

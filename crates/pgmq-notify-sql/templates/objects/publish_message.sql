@@ -4,9 +4,9 @@
     -- and is not turned into text for nothing.
     if payload and coalesce(pg_column_size(message), 0) + coalesce(pg_column_size(headers), 0) < 40000 then
       event := format(
-        '{"event_type":"message_with_payload",%s,"msg_id":%s,"message":%s,"headers":%s,"ready_at":"%s","visible_at":"%s","delay_seconds":%s}',
+        '{"event_type":"message_with_payload",%s,"msg_id":%s,"message":%s,"headers":%s,"ready_at":"%s","visible_at":"%s","delay_seconds":%s%s}',
         names, msg_id, coalesce(message::text, 'null'), coalesce(headers::text, 'null'),
-        ready_text, visible_text, delay_seconds
+        ready_text, visible_text, delay_seconds, wakes
       );
     end if;
     if event is null

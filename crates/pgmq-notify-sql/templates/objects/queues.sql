@@ -13,7 +13,14 @@ as $pgmq_notify$
   -- PGMQ lower-cases the table, so that two names may share one: the older one names its events.
   with queue as (
     select distinct on (found.relation) found.*, r.namespace, r.channel,
-      array[r.names, r.channel, r.global_channel, r.max_payload_size::text, r.payload::text] as arguments
+      array[r.names, r.channel, r.global_channel, r.max_payload_size::text, r.payload::text, r.parked] as arguments,
+      -- Whether nobody attends to the queue: a consumer that does holds the lock. Shared, so that senders do
+      -- not meet each other, and given back at once. Functions of PostgreSQL only: under load none of ours
+      -- is called.
+      case when r.parked <> '' then format(
+        'case when pg_catalog.pg_try_advisory_lock_shared(%1$s) then pg_catalog.pg_advisory_unlock_shared(%1$s) else false end',
+        r.attention
+      ) end as probe
     from (
       select m.queue_name::text, m.created_at,
         to_regclass(format('pgmq.%I', lower('q_' || m.queue_name)))::oid as relation
@@ -26,15 +33,21 @@ as $pgmq_notify$
   ),
   -- What each queue is to have. The second is one for each row, because only such a one has a condition
   -- that sees the row: PostgreSQL calls no function for a read or for a longer lease.
-  wanted(function, type, event, newtable, condition) as (
+  wanted(function, type, level, event, newtable, first) as (
     values
-      ('message_inserted', 4 /* after insert for each statement */, 'insert', 'inserted', null),
-      ('message_released', 17 /* after update for each row */, 'update', null, '(new.vt < old.vt)')
+      -- The type as in pg_trigger, for an after trigger: 4 is insert, 16 update, 1 each row.
+      ('message_inserted', 4, 'statement', 'insert', 'inserted', null),
+      ('message_released', 17, 'row', 'update', null, 'new.vt < old.vt')
   ),
   present as (
     select
       queue.relation,
       wanted.*,
+      case
+        when wanted.first is null then queue.probe
+        when queue.probe is null then wanted.first
+        else format('case when %s then %s else false end', wanted.first, queue.probe)
+      end as condition,
       format('pgmq_notify_%s', wanted.function) as name,
       case
         when t.oid is null then 'missing'
@@ -42,7 +55,7 @@ as $pgmq_notify$
           or t.tgtype <> wanted.type
           or t.tgnewtable is distinct from wanted.newtable
           -- Its text could only be had with a lock on the queue.
-          or (t.tgqual is null) <> (wanted.condition is null)
+          or (t.tgqual is null) <> (coalesce(wanted.first, queue.probe) is null)
           or t.tgargs <> (
             select string_agg(convert_to(argument, 'UTF8') || '\x00'::bytea, ''::bytea order by position)
             from unnest(queue.arguments) with ordinality a(argument, position)
@@ -77,8 +90,8 @@ as $pgmq_notify$
           present.event,
           present.relation::regclass,
           ' referencing new table as ' || present.newtable,
-          case when present.condition is null then 'statement' else 'row' end,
-          ' when ' || present.condition,
+          present.level,
+          ' when (' || present.condition || ')',
           present.function,
           present.arguments
         ) || case
