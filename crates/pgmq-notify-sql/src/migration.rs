@@ -67,10 +67,10 @@ impl Migration {
             most_released: MOST_RELEASED,
             with_payload: namespaces(true),
             without_payload: namespaces(false),
-            wake_up: config.has_wake_up(),
+            parks: config.has_wake_up(),
             delivery: Literal::new(config.delivery().as_str()),
             every: delivered(Delivery::Every),
-            wakes_up: delivered(Delivery::WakeUp),
+            waking: delivered(Delivery::WakeUp),
             short_wait: SHORT_WAIT,
             short_attempts: SHORT_ATTEMPTS,
             lock_timeout: LOCK_TIMEOUT,
@@ -125,6 +125,10 @@ pub fn validate(config: &PgmqNotifyConfig) -> Result<NamespacePattern, ConfigErr
     Ok(pattern.expect("a pattern that has no translation is a problem"))
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 #[derive(Template)]
 #[template(path = "up.sql")]
 struct Up {
@@ -139,11 +143,11 @@ struct Up {
     most_released: Integer,
     with_payload: LiteralArray,
     without_payload: LiteralArray,
-    /// Of any namespace.
-    wake_up: bool,
+    /// Whether any namespace is delivered by wake-up.
+    parks: bool,
     delivery: Literal,
     every: LiteralArray,
-    wakes_up: LiteralArray,
+    waking: LiteralArray,
     short_wait: Integer,
     short_attempts: Integer,
     lock_timeout: Integer,

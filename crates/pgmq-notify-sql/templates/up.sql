@@ -14,7 +14,7 @@
 --     triggers: what is sent or released in another way is not published;
 {%- endif %}
 
-{%- if wake_up %}
+{%- if parks %}
 --   * the table pgmq_notify.parked, with the consumers that sleep: where the delivery is wake_up, a message is
 --     published only if one sleeps and none is at work, which holds an advisory lock. For that the schema
 --     is visible to everybody, nothing in it;
@@ -46,7 +46,7 @@
 {% include "objects/installation.sql" %}
 
 {% include "objects/names.sql" %}
-{%- if wake_up %}
+{%- if parks %}
 
 {% include "objects/parked.sql" %}
 {%- endif %}
@@ -82,7 +82,7 @@
 
 {% include "remove/functions.sql" %}
 {%- endif %}
-{%- if !wake_up %}
+{%- if !parks %}
 
 {%- let names = ["wakes"] %}
 

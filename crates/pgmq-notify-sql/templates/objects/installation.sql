@@ -63,7 +63,7 @@ insert into pgmq_notify.installation as installed (
   {{ without_payload }},
   {{ delivery }},
   {{ every }},
-  {{ wakes_up }}
+  {{ waking }}
 )
 on conflict (singleton) do update set
   version = excluded.version,

@@ -27,7 +27,7 @@ begin
     message_count := message_count + 1;
     exit when message_count > 1;
   end loop;
-{%- if wake_up %}
+{%- if parks %}
   if message_count = 0 then
     return null;
   end if;

@@ -31,7 +31,7 @@ begin
     end if;
   end if;
 {% include "objects/check_queue.sql" %}
-{%- if wake_up %}
+{%- if parks %}
 {% include "objects/check_parked.sql" %}
 {%- endif %}
   perform set_config('pgmq_notify.released', tg_relid || ' ' || count + 1, true);

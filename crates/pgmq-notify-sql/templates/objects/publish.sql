@@ -27,7 +27,7 @@ begin
   select r.names, r.channel, r.global_channel, r.max_payload_size, r.payload, r.parked, r.attention
   into names, channel, global_channel, max_size, payload, parked, attention
   from pgmq_notify.route(publish.queue_name) r;
-{%- if wake_up %}
+{%- if parks %}
   -- A consumer that attends to the queue holds the lock, and need not be told.
   if parked <> '' and not (
     case when pg_try_advisory_lock_shared(attention) then pg_advisory_unlock_shared(attention) else false end
