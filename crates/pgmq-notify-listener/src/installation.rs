@@ -21,10 +21,6 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where (n.nspname, c.relname) in (('pgmq', 'meta'), ('pgmq_notify', 'installation'))";
 
-const CONFIGURED: &str = "
-select i.channels_prefix, i.queue_naming_pattern, i.global_channel, i.triggers_enabled
-from pgmq_notify.installation i";
-
 /// Triggers on `pgmq.meta` that somebody disabled publish nothing either.
 const TRIGGERS_OF_META: &str = "
 select pg_catalog.count(*)
@@ -76,20 +72,8 @@ pub(crate) async fn check_installation(
             ),
         ));
     }
-    let row: Option<(Option<String>, String, bool, bool)> = sqlx::query_as(CONFIGURED)
-        .persistent(false)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(ListenerError::database(OPERATION))?;
-    let Some((channels_prefix, queue_naming_pattern, global_channel, triggers_enabled)) = row
-    else {
+    let Some(installed) = Installed::read(connection).await? else {
         return Err(not_installed("pgmq_notify.installation has no row"));
-    };
-    let installed = Installed {
-        channels_prefix,
-        queue_naming_pattern,
-        global_channel,
-        triggers_enabled,
     };
     installed.compare(config)?;
     if installed.triggers_enabled {
