@@ -168,13 +168,16 @@ async fn the_same_delivery_said_in_other_words_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_migration_from_before_delivery_is_told_apart() {
+async fn a_migration_from_before_delivery_is_told_with_the_remedy() {
     let config = PgmqNotifyConfig::new();
     let database = TestDatabase::migrated(&config).await;
     database
         .run(
             "alter table pgmq_notify.installation \
-             drop column delivery, drop column namespaces_every, drop column namespaces_wake_up",
+             drop column delivery, drop column namespaces_every, drop column namespaces_wake_up; \
+             drop function pgmq_notify.route; \
+             create function pgmq_notify.route(queue_name text, out names text, out payload boolean) \
+             language plpgsql as 'begin end'",
         )
         .await
         .unwrap();
@@ -183,6 +186,8 @@ async fn a_migration_from_before_delivery_is_told_apart() {
     for text in ["older", "delivery", "generate-migration"] {
         assert!(error.to_string().contains(text), "{error}");
     }
+    database.migrate(&config).await;
+    connected(&database, &config).await;
 }
 
 #[tokio::test]
