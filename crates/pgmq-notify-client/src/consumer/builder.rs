@@ -332,6 +332,7 @@ impl ConsumerBuilder {
             first.open().await.map_err(|error| explain(&call, error))?;
         }
         let settling = OwnConnection::changing(&options, self.acknowledgements);
+        let speaking = OwnConnection::parking(&options);
         let keeping = OwnConnection::changing(&options, Durability::Asynchronous);
         let shortest = self.routes.iter().map(|it| it.source.visibility_timeout);
         let shortest = shortest.min().unwrap_or(Duration::from_secs(30));
@@ -348,11 +349,13 @@ impl ConsumerBuilder {
             safety_poll: self.safety_poll,
             listener,
             connections,
+            speaking,
             settling: settlements,
             settled,
             commands,
         });
         dispatcher.consume(found);
+        dispatcher.park().await?;
         let tasks = Tasks {
             engine,
             dispatcher,

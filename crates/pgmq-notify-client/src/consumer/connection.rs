@@ -58,6 +58,11 @@ impl OwnConnection {
         )
     }
 
+    /// For what a consumer says about its sleep: a crash of the server ends that as well.
+    pub(crate) fn parking(options: &PgConnectOptions) -> Self {
+        Self::new(options, Durability::Asynchronous, "")
+    }
+
     /// Connects when it is first used.
     fn new(options: &PgConnectOptions, durability: Durability, planning: &str) -> Self {
         let name = match options.get_application_name() {
@@ -107,6 +112,14 @@ impl OwnConnection {
             self.connection = Some(self.connect().await?);
         }
         Ok(())
+    }
+
+    /// The same, not yet connected: what the session held is given up.
+    pub(crate) fn anew(self) -> Self {
+        Self {
+            connection: None,
+            ..self
+        }
     }
 
     pub(crate) async fn close(mut self) {
