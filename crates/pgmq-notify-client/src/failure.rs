@@ -107,11 +107,6 @@ fn kind_of_refusal(call: &Call, state: &str, message: &str, routine: Option<&str
     }
 }
 
-/// Whether a lock could not be had in time.
-pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    sqlstate(error) == Some("55P03")
-}
-
 fn sqlstate(error: &sqlx::Error) -> Option<&str> {
     postgres(error).map(PgDatabaseError::code)
 }

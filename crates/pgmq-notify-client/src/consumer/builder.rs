@@ -239,7 +239,7 @@ impl ConsumerBuilder {
         let until = Until::Drained(Instant::now() + within);
         let (tasks, _commands) = self.tasks(None, until, &found).await?;
         let engine = Arc::clone(&tasks.engine);
-        tasks.run().await;
+        Box::pin(tasks.run()).await;
         Ok(engine.stats())
     }
 

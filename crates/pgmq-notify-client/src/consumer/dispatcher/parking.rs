@@ -11,7 +11,7 @@ use crate::consumer::connection::OwnConnection;
 use crate::consumer::parking::{Answer, Job, Wanted, Watched};
 use crate::consumer::queue::QueueId;
 use crate::consumer::reason::Reason;
-use crate::failure::{explain, is_lock_timeout};
+use crate::failure::explain;
 
 /// A word to the senders that takes longer is not worth waiting for.
 const SAID_WITHIN: Duration = Duration::from_secs(5);
@@ -81,9 +81,6 @@ impl Dispatcher {
                 for id in self.parking.answered(answer, before, now) {
                     self.schedule.wake(id, Reason::Parking);
                 }
-            }
-            Err(error) if matches!(job, Job::Attend { .. }) && is_lock_timeout(&error) => {
-                self.parking.is_elsewhere(now);
             }
             Err(error) => {
                 // Whatever it still holds ends with it.

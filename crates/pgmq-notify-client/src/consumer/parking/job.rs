@@ -9,9 +9,6 @@ use super::Watched;
 /// A consumer that is silent for so long has its session ended by the server, and attends to nothing.
 const SILENT: &str = "2s";
 
-/// Senders hold the lock for microseconds. Who does so for longer attends himself.
-const BRIEFLY: &str = "10ms";
-
 /// The most messages that a wake-up names: one more than are claimed by their ids.
 const LEFT: i32 = 17;
 
@@ -57,6 +54,8 @@ pub(crate) struct Holder {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Done,
+    /// Whether it has the lock.
+    Attends(bool),
     /// Those that hold a write lock on their queue.
     Holders(Vec<Holder>),
 }
@@ -98,16 +97,21 @@ impl Job {
                 Ok(Answer::Done)
             }
             Self::Attend { attention } => {
-                sqlx::query(
-                    "select set_config('idle_session_timeout', $2, false),
-                      set_config('lock_timeout', $3, true), pg_advisory_lock($1)",
+                // Without waiting: a session lock that is granted in the moment in which its wait times out
+                // is held, and nobody knows.
+                let row = sqlx::query(
+                    "select taken.is_own, set_config(
+                      'idle_session_timeout',
+                      case when taken.is_own then $2 else current_setting('idle_session_timeout') end,
+                      false
+                    )
+                    from (select pg_try_advisory_lock($1) as is_own offset 0) taken",
                 )
                 .bind(attention)
                 .bind(SILENT)
-                .bind(BRIEFLY)
-                .execute(connection)
+                .fetch_one(connection)
                 .await?;
-                Ok(Answer::Done)
+                Ok(Answer::Attends(row.try_get(0)?))
             }
             Self::Renew => {
                 sqlx::query("select").execute(connection).await?;

@@ -351,33 +351,19 @@ impl Parking {
                     });
                 }
             }
-            (Job::Attend { .. }, _) => {
+            (Job::Attend { .. }, Answer::Attends(is_own)) => {
                 for id in ids {
-                    self.change(id, |standing| {
-                        if standing.attention == Attention::Taken {
-                            standing.attention = Attention::Held;
-                        }
-                        // It was busy only for a moment.
-                        if !standing.pace.is_busy() {
-                            standing.rest();
-                        }
-                    });
+                    self.change(id, |standing| standing.tried(is_own, now));
                 }
+                // The queue may have gone meanwhile.
+                let left = self.left.iter_mut();
+                left.filter(|it| it.attention == Attention::Taken)
+                    .for_each(|it| it.tried(is_own, now));
             }
             (Job::Refresh { .. }, _) => self.refreshed = before,
             _ => {}
         }
         looks
-    }
-
-    /// Another consumer attends to the queue that the job was about.
-    pub(crate) fn is_elsewhere(&mut self, now: Instant) {
-        self.outage.over();
-        if let Some((_, ids)) = self.under_way.take() {
-            for id in ids {
-                self.change(id, |standing| standing.is_elsewhere(now));
-            }
-        }
     }
 
     /// The job has failed, and its connection is gone, with the locks. `chance` lies between 0 and 1.

@@ -21,7 +21,10 @@ const WAKING_WHEN_AWAY: Duration = Duration::from_secs(1);
 const WHOLE: Duration = Duration::from_secs(5);
 /// What was heard or found so lately may not be all.
 const LATELY: Duration = Duration::from_secs(1);
-/// Until the lock of a queue that another consumer attends to is asked for again.
+/// A sender holds the lock of its queue for microseconds; who does so at each of these attempts attends to
+/// it, and is let do so for a while.
+const ATTEMPTS: u32 = 4;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 const ELSEWHERE: Duration = Duration::from_millis(250);
 
 /// Whether senders know of this consumer.
@@ -59,6 +62,7 @@ pub(super) struct Standing {
     pub(super) row: Row,
     pub(super) attention: Attention,
     pub(super) pace: Pace,
+    attempts: u32,
     /// Since when it wants to be looked at in vain, and when others are woken for that.
     starved: Option<Instant>,
     wake_next: Option<Instant>,
@@ -75,6 +79,7 @@ impl Standing {
             row: Row::None,
             attention: Attention::None { not_before: None },
             pace: Pace::default(),
+            attempts: 0,
             starved: None,
             wake_next: None,
             woken: None,
@@ -245,10 +250,25 @@ impl Standing {
             && !matches!(self.row, Row::Away { .. })
     }
 
-    /// Another consumer attends to the queue.
-    pub(super) fn is_elsewhere(&mut self, now: Instant) {
+    /// The lock was tried.
+    pub(super) fn tried(&mut self, is_own: bool, now: Instant) {
+        if is_own {
+            self.attempts = 0;
+            self.attention = Attention::Held;
+            // It was busy only for a moment.
+            if !self.pace.is_busy() {
+                self.rest();
+            }
+            return;
+        }
+        self.attempts = (self.attempts + 1) % ATTEMPTS;
+        let pause = if self.attempts == 0 {
+            ELSEWHERE
+        } else {
+            BETWEEN_ATTEMPTS
+        };
         self.attention = Attention::None {
-            not_before: Some(now + ELSEWHERE),
+            not_before: Some(now + pause),
         };
     }
 

@@ -194,6 +194,8 @@ struct Run {
     record: Record,
     ends: Ends,
     lost: usize,
+    /// What the database knew of the consumers when it was.
+    known: String,
     rounds: usize,
     stats: Vec<ConsumerStats>,
 }
@@ -212,10 +214,11 @@ impl fmt::Display for Run {
         };
         write!(
             f,
-            "{} rounds, {} messages, {} lost; waited {:.1?} in the middle, {:.1?} at the 99th percentile, {:.1?} at most; {:?}; {:?}",
+            "{} rounds, {} messages, {} lost {}; waited {:.1?} in the middle, {:.1?} at the 99th percentile, {:.1?} at most; {:?}; {:?}",
             self.rounds,
             self.record.sent(),
             self.lost,
+            self.known,
             at(0.5).copied().unwrap_or_default(),
             at(0.99).copied().unwrap_or_default(),
             waits.last().copied().unwrap_or_default(),
@@ -272,6 +275,9 @@ async fn run(database: &TestDatabase, messages: usize, consumers: usize, seed: u
             sleep(Duration::from_millis(2)).await;
         }
         run.lost = record.waiting(first);
+        if run.lost > 0 {
+            run.known = known(database).await;
+        }
         // Some rounds find everybody asleep, some do not.
         sleep(Duration::from_micros(rng.u64(..60_000))).await;
     }
@@ -281,6 +287,25 @@ async fn run(database: &TestDatabase, messages: usize, consumers: usize, seed: u
     }
     run.record = Arc::into_inner(record).expect("no handler runs any more");
     Arc::new(run)
+}
+
+/// Who is parked, and which sessions attend.
+async fn known(database: &TestDatabase) -> String {
+    let known: String = sqlx::query_scalar(
+        "select jsonb_build_object(
+          'parked', (select jsonb_agg(p) from pgmq_notify.parked p),
+          'locks', (
+            select jsonb_agg(jsonb_build_object('mode', l.mode, 'granted', l.granted, 'session', a))
+            from pg_locks l join pg_stat_activity a using (pid)
+            where l.locktype = 'advisory'
+          ),
+          'now', clock_timestamp()
+        )::text",
+    )
+    .fetch_one(database.pool())
+    .await
+    .unwrap();
+    known
 }
 
 fn seed() -> u64 {
