@@ -37,13 +37,20 @@ where q.trigger_state in ('missing', 'stale')
 order by q.trigger_state, q.queue_name
 limit 1";
 
-/// Checks that the database publishes what a listener of `config` waits for.
+/// What a listener waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected<'a> {
+    pub(crate) config: &'a PgmqNotifyConfig,
+    pub(crate) any_delivery: bool,
+}
+
+/// Checks that the database publishes what a listener waits for.
 ///
 /// Without this a listener of a database that lacks the migration, or has that of another
 /// configuration, would look like one whose queues are empty.
 pub(crate) async fn check_installation(
     connection: &mut PgConnection,
-    config: &PgmqNotifyConfig,
+    expected: Expected<'_>,
 ) -> Result<(), ListenerError> {
     let (role, pgmq, migrated, readable): (String, bool, bool, bool) = sqlx::query_as(PRESENT)
         .persistent(false)
@@ -75,7 +82,10 @@ pub(crate) async fn check_installation(
     let Some(installed) = Installed::read(connection).await? else {
         return Err(not_installed("pgmq_notify.installation has no row"));
     };
-    installed.compare(config)?;
+    installed.compare(expected.config)?;
+    if !expected.any_delivery {
+        installed.compare_delivery(expected.config)?;
+    }
     if installed.triggers_enabled {
         check_triggers(connection).await?;
     }

@@ -190,6 +190,7 @@ impl ConsumerBuilder {
         let (pool, config) = (self.client.pool().clone(), self.client.config().clone());
         let mut listener = PgmqNotifyListener::new(pool, config, EVENTS)
             .await?
+            .with_any_delivery()
             .with_catch_up(CatchUp::Never);
         if let Some((quiet, answer)) = self.heartbeat {
             listener = listener.with_heartbeat(quiet, answer);

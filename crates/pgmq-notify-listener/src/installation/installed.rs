@@ -64,18 +64,21 @@ impl Installed {
         if triggers.0 != triggers.1 {
             return Err(drift("triggers enabled", &triggers.0, &triggers.1));
         }
-        self.compare_delivery(config)
-    }
-
-    /// By what holds for each namespace, so that saying the default once more is no difference.
-    fn compare_delivery(&self, config: &PgmqNotifyConfig) -> Result<(), ListenerError> {
-        let Some(default) = self.delivery.as_deref() else {
+        if self.delivery.is_none() {
             return Err(ListenerError::new(
                 ListenerErrorKind::Drift,
                 "compare the configurations: the migration in the database is of an older \
                  pgmq-notify, which knows no delivery; apply the one that \
                  `pgmq-notify generate-migration` writes",
             ));
+        }
+        Ok(())
+    }
+
+    /// By what holds for each namespace, so that saying the default once more is no difference.
+    pub(super) fn compare_delivery(&self, config: &PgmqNotifyConfig) -> Result<(), ListenerError> {
+        let Some(default) = self.delivery.as_deref() else {
+            return Ok(());
         };
         let configured = config.delivery().as_str();
         if default != configured {
@@ -145,6 +148,11 @@ mod tests {
             namespaces_every: Vec::new(),
             namespaces_wake_up: Vec::new(),
         }
+    }
+
+    fn both(installed: &Installed, config: &PgmqNotifyConfig) -> Result<(), ListenerError> {
+        installed.compare(config)?;
+        installed.compare_delivery(config)
     }
 
     #[test]
@@ -222,7 +230,7 @@ mod tests {
                 ["older pgmq-notify", "delivery", "generate-migration"],
             ),
         ] {
-            let error = installed.compare(&config).unwrap_err();
+            let error = both(&installed, &config).unwrap_err();
             assert_eq!(error.kind(), ListenerErrorKind::Drift);
             for text in texts {
                 assert!(error.to_string().contains(text), "{error}");
@@ -237,7 +245,7 @@ mod tests {
             .with_max_payload_size(2_000)
             .with_payload(false)
             .with_global_channel(false);
-        assert!(installed().compare(&config).is_ok());
+        assert!(both(&installed(), &config).is_ok());
     }
 
     #[test]
@@ -247,9 +255,9 @@ mod tests {
             namespaces_every: vec!["orders".into()],
             ..installed()
         };
-        assert!(theirs.compare(&config).is_ok());
+        assert!(both(&theirs, &config).is_ok());
         let ours = config.with_namespace_delivery("orders", Delivery::Every);
-        assert!(installed().compare(&ours).is_ok());
-        assert!(theirs.compare(&ours).is_ok());
+        assert!(both(&installed(), &ours).is_ok());
+        assert!(both(&theirs, &ours).is_ok());
     }
 }

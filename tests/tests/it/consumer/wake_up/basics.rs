@@ -105,7 +105,7 @@ async fn a_burst_wakes_as_many_as_it_needs() {
     }
     let begin = Instant::now();
     client
-        .send_batch("orders_queue", &(0..16).collect::<Vec<u32>>())
+        .send_batch("orders_queue", (0..16).collect::<Vec<u32>>())
         .await
         .unwrap();
     eventually(SOON, async || {

@@ -179,7 +179,9 @@ impl Sender<'_> {
             self.pause().await;
             if let Err(error) = self.transaction(most).await {
                 // Serializable transactions may fail; then nothing was sent.
-                let code = error.as_database_error().and_then(|it| it.code());
+                let code = error
+                    .as_database_error()
+                    .and_then(sqlx::error::DatabaseError::code);
                 assert_eq!(code.as_deref(), Some("40001"), "{error:?}");
                 self.say("rollback").await.unwrap();
                 self.ends.conflicts.fetch_add(1, Ordering::Relaxed);
