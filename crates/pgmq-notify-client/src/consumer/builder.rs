@@ -323,18 +323,18 @@ impl ConsumerBuilder {
         until: Until,
         found: &[Found],
     ) -> Result<(Tasks, mpsc::Sender<super::dispatcher::Command>), ConsumerError> {
-        let options = self.client.pool().connect_options();
+        let pool = self.client.pool().clone();
         let mut connections: Vec<OwnConnection> = (0..self.connections)
-            .map(|_| OwnConnection::claiming(&options))
+            .map(|_| OwnConnection::claiming(&pool))
             .collect();
         // The others are made when they are needed.
         if let Some(first) = connections.last_mut() {
             let call = Call::new("connect the consumer", &[]);
             first.open().await.map_err(|error| explain(&call, error))?;
         }
-        let settling = OwnConnection::changing(&options, self.acknowledgements);
-        let speaking = OwnConnection::parking(&options);
-        let keeping = OwnConnection::changing(&options, Durability::Asynchronous);
+        let settling = OwnConnection::changing(&pool, self.acknowledgements);
+        let speaking = OwnConnection::parking(&pool);
+        let keeping = OwnConnection::changing(&pool, Durability::Asynchronous);
         let shortest = self.routes.iter().map(|it| it.source.visibility_timeout);
         let shortest = shortest.min().unwrap_or(Duration::from_secs(30));
         let engine = Arc::new(Engine::new(self.client));

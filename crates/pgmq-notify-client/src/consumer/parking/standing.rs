@@ -16,7 +16,7 @@ const STARVED: Duration = Duration::from_millis(5);
 const AWAY: Duration = Duration::from_millis(100);
 /// Between two times that others are woken; and where senders tell them already.
 const WAKING: Duration = Duration::from_millis(20);
-const WAKING_WHEN_AWAY: Duration = Duration::from_secs(1);
+const WAKING_WHEN_AWAY: Duration = Duration::from_millis(200);
 /// Messages that nobody was told of are looked for so often, while others are told of.
 const WHOLE: Duration = Duration::from_secs(5);
 /// What was heard or found so lately may not be all.

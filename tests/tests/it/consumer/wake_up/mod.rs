@@ -1,7 +1,9 @@
 //! Queues whose senders notify only while somebody sleeps.
 
 mod basics;
+mod broken;
 mod lost;
+mod open;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
