@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Dispatcher;
-use crate::ClientError;
 use crate::call::Call;
 use crate::consumer::connection::OwnConnection;
 use crate::consumer::parking::{Answer, Job, Wanted, Watched};
 use crate::consumer::queue::QueueId;
 use crate::consumer::reason::Reason;
 use crate::failure::explain;
+use crate::{ClientError, ErrorKind};
 
 /// A word to the senders that takes longer is not worth waiting for.
 const SAID_WITHIN: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ impl Dispatcher {
         };
         let said = saying.await;
         if let Err(error) = said.result {
-            return Err(explain(&Call::new("park the consumer", &[]), error));
+            return Err(refused(error));
         }
         self.said(said);
         Ok(())
@@ -141,6 +141,18 @@ impl Dispatcher {
             connection.close().await;
         }
     }
+}
+
+fn refused(error: sqlx::Error) -> ClientError {
+    let call = Call::new("park the consumer", &[]);
+    let explained = explain(&call, error);
+    if explained.kind() != ErrorKind::PermissionDenied {
+        return explained;
+    }
+    let remedy = "its role may not say that it sleeps, which the delivery wake_up needs; as the owner, run: \
+                  grant select, insert, update, delete on pgmq_notify.parked to the role";
+    call.error(ErrorKind::PermissionDenied, remedy)
+        .because(explained)
 }
 
 async fn leave(
