@@ -37,11 +37,17 @@ pub(crate) enum Attached {
     Consumer(PgmqNotifyConfig),
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    Resume,
+    Pause,
+}
+
 /// A consumer that handles, or rests until the next turn.
 #[derive(Debug)]
 pub(crate) struct Handling {
     handled: Arc<AtomicU64>,
-    commands: mpsc::Sender<(bool, oneshot::Sender<()>)>,
+    commands: mpsc::Sender<(Command, oneshot::Sender<()>)>,
     thread: JoinHandle<Result<(), Failure>>,
 }
 
@@ -74,7 +80,7 @@ impl Handling {
             commands,
             thread,
         };
-        handling.command(false).await?;
+        handling.command(Command::Pause).await?;
         Ok(handling)
     }
 
@@ -83,16 +89,16 @@ impl Handling {
     }
 
     pub(crate) async fn resume(&self) -> Result<(), Failure> {
-        self.command(true).await
+        self.command(Command::Resume).await
     }
 
     pub(crate) async fn pause(&self) -> Result<(), Failure> {
-        self.command(false).await
+        self.command(Command::Pause).await
     }
 
-    async fn command(&self, handle: bool) -> Result<(), Failure> {
+    async fn command(&self, command: Command) -> Result<(), Failure> {
         let (done, awaited) = oneshot::channel();
-        let sent = self.commands.send((handle, done)).await;
+        let sent = self.commands.send((command, done)).await;
         sent.map_err(|_| "who handles has ended")?;
         awaited.await.map_err(|_| "who handles has ended")?;
         Ok(())
@@ -110,7 +116,7 @@ impl Handling {
     }
 }
 
-type Commands = mpsc::Receiver<(bool, oneshot::Sender<()>)>;
+type Commands = mpsc::Receiver<(Command, oneshot::Sender<()>)>;
 
 async fn consumer(
     options: PgConnectOptions,
@@ -122,7 +128,7 @@ async fn consumer(
         .max_connections(1)
         .connect_lazy_with(options);
     let client = PgmqNotifyClient::with_pool(pool, config)?;
-    let handler = move |message: Message<serde_json::Value>, _: Claim| {
+    let handle = move |message: Message<serde_json::Value>, _: Claim| {
         let handled = Arc::clone(&handled);
         async move {
             drop(message.body);
@@ -131,13 +137,13 @@ async fn consumer(
         }
     };
     let consumer = Consumer::builder(client)
-        .queue(QUEUE, handler)
+        .queue(QUEUE, handle)
         .start()
         .await?;
-    while let Some((handle, done)) = commands.recv().await {
-        match handle {
-            true => consumer.resume(QUEUE).await?,
-            false => consumer.pause(QUEUE).await?,
+    while let Some((command, done)) = commands.recv().await {
+        match command {
+            Command::Resume => consumer.resume(QUEUE).await?,
+            Command::Pause => consumer.pause(QUEUE).await?,
         }
         let _ = done.send(());
     }
@@ -184,8 +190,8 @@ async fn bare_loop(
         }
     };
     let obeying = async {
-        while let Some((handle, done)) = commands.recv().await {
-            run.send_replace(handle);
+        while let Some((command, done)) = commands.recv().await {
+            run.send_replace(command == Command::Resume);
             let _ = done.send(());
         }
     };
