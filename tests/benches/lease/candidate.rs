@@ -234,21 +234,21 @@ end"
 
     /// Makes what is looked at, and the trigger.
     pub(crate) fn script(&self) -> String {
-        let mut script = self.setup.join(";\n");
-        if let Some(Trigger {
+        let setup = self.setup.join(";\n");
+        let Some(trigger) = &self.trigger else {
+            return setup;
+        };
+        let Trigger {
             attributes,
             body,
             when,
-        }) = &self.trigger
-        {
-            script += &format!(
-                ";
+        } = trigger;
+        format!(
+            "{setup};
 create function public.look() returns trigger language plpgsql {attributes}
 as $look${body}$look$;
 create trigger look after insert on pgmq.q_orders_queue
   referencing new table as inserted for each statement {when} execute function public.look();"
-            );
-        }
-        script
+        )
     }
 }

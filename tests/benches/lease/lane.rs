@@ -284,7 +284,7 @@ impl Sender {
         let after = processor_time(self.backend);
         Ok(Sent {
             in_time: u32::try_from(in_time)?,
-            processor: after.zip(before).map(|(after, before)| after - before),
+            processor: between(before, after),
         })
     }
 
@@ -300,8 +300,11 @@ impl Sender {
         let after = processor_time(self.backend);
         // Who notifies, notifies of the messages that it counts.
         transaction.rollback().await?;
-        Ok(after
-            .zip(before)
-            .map(|(after, before)| (after - before).as_secs_f64() * 1e6 / f64::from(messages)))
+        let spent = between(before, after);
+        Ok(spent.map(|time| time.as_secs_f64() * 1e6 / f64::from(messages)))
     }
+}
+
+fn between(before: Option<Duration>, after: Option<Duration>) -> Option<Duration> {
+    after?.checked_sub(before?)
 }
