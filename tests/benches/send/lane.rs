@@ -135,7 +135,11 @@ impl Lane {
             handling.pause().await?;
         }
         if self.way.notifications(by).is_some() {
-            self.deliveries.reach(self.notified).await;
+            match self.way.attached {
+                None => self.deliveries.reach(self.notified).await,
+                // A consumer that gives a message back publishes it again.
+                Some(_) => self.notified = self.deliveries.reach_at_least(self.notified).await,
+            }
         }
         self.queue
             .database()
