@@ -1,6 +1,6 @@
 //! The ways to send, and who is told.
 
-use pgmq_notify_core::PgmqNotifyConfig;
+use pgmq_notify_core::{Delivery, PgmqNotifyConfig};
 
 use crate::{
     attached::Attached,
@@ -151,7 +151,13 @@ impl Way {
                 Publisher::Ours(config.clone()),
                 Notifies::EachStatement,
             )
-            .with(Attached::Consumer(config)),
+            .with(Attached::Consumer(config.clone())),
+            Self::new(
+                "ours, wake-up, Consumer",
+                Publisher::Ours(config.clone().with_delivery(Delivery::WakeUp)),
+                Notifies::Sometimes,
+            )
+            .with(Attached::Consumer(config.with_delivery(Delivery::WakeUp))),
         ]
     }
 

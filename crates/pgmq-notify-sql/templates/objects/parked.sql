@@ -6,8 +6,10 @@ create unlogged table if not exists pgmq_notify.parked (
   consumer bigint not null,
   parked_until timestamp with time zone not null,
   constraint parked_pkey primary key (queue, consumer)
+) with (
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0
 );
--- What has expired is never read, however many old versions a long transaction keeps alive.
+-- In this order what has expired is never read, however many old versions a long transaction keeps alive.
 create index if not exists parked_until_idx on pgmq_notify.parked (queue, parked_until);
 comment on table pgmq_notify.parked is
   'Consumers that sleep, or would if they were not at work: senders to a queue with the delivery wake_up notify only if there is a row that has not expired.';
@@ -23,6 +25,9 @@ returns text
 language plpgsql volatile
 security definer
 set search_path = pg_catalog, pg_temp
+-- A plan is kept, and the one for a table of one page reads all of it for as long as the session lasts.
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $pgmq_notify$
 declare
   -- From before the snapshot of the query below, in which a refreshed row may be missing otherwise.
@@ -31,9 +36,14 @@ declare
 begin
   select ',"wakes":[' || string_agg(chosen.consumer::text, ',') || ']' into names
   from (
-    select p.consumer
-    from pgmq_notify.parked p
-    where p.queue = wakes.queue and p.parked_until > looked_at
+    select latest.consumer
+    from (
+      select p.consumer
+      from pgmq_notify.parked p
+      where p.queue = wakes.queue and p.parked_until > looked_at
+      order by p.parked_until desc
+      limit 64
+    ) latest
     order by random()
     limit 2
   ) chosen;

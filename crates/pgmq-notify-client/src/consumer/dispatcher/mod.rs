@@ -336,6 +336,7 @@ impl Dispatcher {
                 let mut is_paused = false;
                 for id in ids {
                     is_paused |= self.schedule.pause(id);
+                    self.parking.pauses(id, Instant::now());
                     if let Some(consumed) = self.queues.get_mut(&id) {
                         let ahead = std::mem::take(&mut consumed.ahead);
                         self.forgo(ahead);

@@ -149,6 +149,12 @@ impl Parking {
         again
     }
 
+    /// The queue is not looked at any more, until it is: others are to know, and what there is left is
+    /// theirs.
+    pub(crate) fn pauses(&mut self, id: QueueId, now: Instant) {
+        self.change(id, |standing| standing.pause(now));
+    }
+
     /// A queue wants to be looked at, and there is no free handler.
     pub(crate) fn starves(&mut self, id: QueueId, now: Instant) {
         self.change(id, |standing| standing.starve(now));

@@ -163,6 +163,13 @@ impl Standing {
         }
     }
 
+    pub(super) fn pause(&mut self, now: Instant) {
+        self.row = Row::Away { is_left: false };
+        self.pace = Pace::default();
+        self.starved = None;
+        self.is_rich(now);
+    }
+
     /// It has more than this consumer takes at a time.
     pub(super) fn is_rich(&mut self, now: Instant) {
         let woken = self.next_waking().map_or(now, |at| at.max(now));
