@@ -26,14 +26,14 @@ set search_path = pg_catalog, pg_temp
 as $pgmq_notify$
 declare
   -- From before the snapshot of the query below, in which a refreshed row may be missing otherwise.
-  now timestamp with time zone := clock_timestamp();
+  looked_at timestamp with time zone := clock_timestamp();
   names text;
 begin
   select ',"wakes":[' || string_agg(chosen.consumer::text, ',') || ']' into names
   from (
     select p.consumer
     from pgmq_notify.parked p
-    where p.queue = wakes.queue and p.parked_until > wakes.now
+    where p.queue = wakes.queue and p.parked_until > looked_at
     order by random()
     limit 2
   ) chosen;
