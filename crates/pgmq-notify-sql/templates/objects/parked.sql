@@ -29,6 +29,11 @@ declare
   looked_at timestamp with time zone := clock_timestamp();
   names text;
 begin
+  -- The snapshot may be older than any row, so what it shows proves nothing: everybody is told. There is no
+  -- look either, which at SERIALIZABLE would be a conflict with who goes to sleep.
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    return '';
+  end if;
   select ',"wakes":[' || string_agg(chosen.consumer::text, ',') || ']' into names
   from (
     select p.consumer
@@ -37,11 +42,7 @@ begin
     order by random()
     limit 2
   ) chosen;
-  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
-    return names;
-  end if;
-  -- The snapshot may be older than any row, so what it shows proves nothing: everybody is told.
-  return '';
+  return names;
 end
 $pgmq_notify$;
 comment on function pgmq_notify.wakes(text) is
