@@ -23,6 +23,8 @@ returns text
 language plpgsql volatile
 security definer
 set search_path = pg_catalog, pg_temp
+-- A table of one page PostgreSQL would read wholly, and keep to that in a session while the table grows.
+set enable_seqscan = off
 as $pgmq_notify$
 declare
   -- From before the snapshot of the query below, in which a refreshed row may be missing otherwise.
