@@ -50,3 +50,5 @@ $pgmq_notify$;
 comment on function pgmq_notify.wakes(text) is
   'For the end of an event: two consumers, by chance, of those that sleep at this queue (the name of its table), nothing where all are to be told, null where nobody is.';
 grant usage on schema pgmq_notify to public;
+-- It is not where the default privileges were changed.
+grant execute on function pgmq_notify.wakes(text) to public;
