@@ -8,7 +8,15 @@ create unlogged table if not exists pgmq_notify.parked (
   constraint parked_pkey primary key (queue, consumer)
 );
 -- What has expired is never read, however many old versions a long transaction keeps alive.
-create index if not exists parked_until_idx on pgmq_notify.parked (queue, parked_until);
+-- Not by "if not exists": that locks the table until the commit even where there is nothing to do, and
+-- nobody could go to sleep.
+do $pgmq_notify$
+begin
+  if pg_catalog.to_regclass('pgmq_notify.parked_until_idx') is null then
+    create index parked_until_idx on pgmq_notify.parked (queue, parked_until);
+  end if;
+end
+$pgmq_notify$;
 comment on table pgmq_notify.parked is
   'Consumers that sleep, or would if they were not at work: senders to a queue with the delivery wake_up notify only if there is a row that has not expired.';
 comment on column pgmq_notify.parked.queue is
