@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use pgmq_notify_core::{ConfigError, ConfigProblem, PgmqNotifyConfig, Setting};
+use clap::{Args, ValueEnum};
+use pgmq_notify_core::{ConfigError, ConfigProblem, Delivery, PgmqNotifyConfig, Setting};
 use pgmq_notify_sql::Migration;
 
 use crate::config_file::ConfigFile;
@@ -27,6 +27,10 @@ pub(crate) struct ConfigOptions {
     /// The most bytes of a whole notification, 1024 to 7999
     #[arg(long, value_name = "BYTES")]
     max_payload_size: Option<usize>,
+
+    /// Which messages are published, where no namespace of the file says otherwise
+    #[arg(long, value_name = "WHICH")]
+    delivery: Option<DeliveryOption>,
 
     #[command(flatten)]
     switches: Switches,
@@ -63,6 +67,25 @@ struct Switches {
     /// Install functions that send and notify instead of triggers
     #[arg(long, overrides_with = "triggers")]
     no_triggers: bool,
+}
+
+/// [`Delivery`], spelled as the values of options are; as the file spells it, it is understood too.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DeliveryOption {
+    /// Every message, for observers
+    Every,
+    /// Only those that have to wake a consumer, for work queues
+    #[value(alias = "wake_up")]
+    WakeUp,
+}
+
+impl From<DeliveryOption> for Delivery {
+    fn from(option: DeliveryOption) -> Self {
+        match option {
+            DeliveryOption::Every => Self::Every,
+            DeliveryOption::WakeUp => Self::WakeUp,
+        }
+    }
 }
 
 impl ConfigOptions {
@@ -102,6 +125,9 @@ impl ConfigOptions {
         }
         if let Some(bytes) = self.max_payload_size {
             config = config.with_max_payload_size(bytes);
+        }
+        if let Some(delivery) = self.delivery {
+            config = config.with_delivery(delivery.into());
         }
         let switches = &self.switches;
         if switches.global_channel || switches.no_global_channel {

@@ -1,6 +1,10 @@
 //! `pgmq-notify` generates, validates and checks the SQL that makes PGMQ event-driven.
 //!
-//! It writes and compares files; it never connects to a database. Data goes to standard output and
+//! It writes and compares files; it never connects to a database. The configuration is `pgmq-notify.toml`,
+//! overridden by options; the sample beside this crate's manifest explains each key. A namespace of the
+//! file overrides both, so `--payload` and `--delivery` say what holds for the others.
+//!
+//! Data goes to standard output and
 //! words to standard error. The exit code is 0 for yes, 1 for "checked, and the answer is no", and 2
 //! for an error, which comes with a `hint:`.
 

@@ -82,7 +82,7 @@
 //!
 //! **It wakes** for an event of its queue; at the time at which the next delayed message, retry or expired
 //! claim becomes visible, which each look at the queue tells; after a reconnect; after a claim that brought
-//! as many messages as were asked for; and, in case that all else has failed, for a poll every
+//! as many messages as were asked for; while senders leave it to look (see Delivery); and, in case that all else has failed, for a poll every
 //! [30 seconds](ConsumerBuilder::safety_poll). Between these it runs no statement.
 //!
 //! **It claims** no more messages than there are free handlers, and, for handlers that are quicker than a
@@ -100,10 +100,19 @@
 //! server is configured, unless [chosen otherwise](ConsumerBuilder::acknowledgements). What a handler writes
 //! is its own, on connections of its own.
 //!
+//! **Delivery.** Where a namespace has [`Delivery::WakeUp`](pgmq_notify_core::Delivery::WakeUp), senders
+//! notify only while somebody sleeps, which the consumer tells them by itself: a row in
+//! `pgmq_notify.parked`, valid for 15 seconds, says that it would like to be told, and while messages come
+//! thick it looks for them every 0.5 to 4 milliseconds, holding an advisory lock, and no sender notifies.
+//! Which delivery a queue has it learns from the database: at the start, and with each safety poll. Until
+//! it has learned of a change to `WakeUp` only that poll finds messages. Two of the consumers that sleep are
+//! told of a message; one that has more than it can start tells another. `docs/wakeup-delivery.md` in the
+//! repository says why no message is missed, and what that costs.
+//!
 //! **Connections** of its own, none of the pool: two that claim (see
-//! [`connections`](ConsumerBuilder::connections)), one that settles, one that extends leases and one that
-//! listens, for any number of queues. Their `application_name` begins with `pgmq-notify-consumer`, that of
-//! the last with `pgmq-notify-listener`. The pool is used for a moment at the start, when queues come and
+//! [`connections`](ConsumerBuilder::connections)), one that settles, one that extends leases, one that
+//! listens, for any number of queues, and one that tells senders, where the delivery is `WakeUp`. Their `application_name` begins with `pgmq-notify-consumer`, that of
+//! the one that listens with `pgmq-notify-listener`. The pool is used for a moment at the start, when queues come and
 //! go, and by [`Claim::release`] and [`Claim::extend`].
 //!
 //! **Privileges** of its role: those that `pgmq.read`, `pgmq.delete` and `pgmq.archive` need, and those of
@@ -113,9 +122,16 @@
 //! ```sql
 //! grant usage on schema pgmq, pgmq_notify to worker;
 //! grant select on pgmq.meta, pgmq_notify.installation to worker;
-//! grant execute on function pgmq_notify.namespace_of to worker; -- public has it, unless it was revoked
+//! -- public has these, unless they were revoked
+//! grant execute on function pgmq_notify.route, pgmq_notify.namespace_of, pgmq_notify.channel_name to worker;
 //! grant select, insert, update, delete on pgmq.q_orders_queue, pgmq.q_orders_queue_dlq to worker;
 //! grant select, insert on pgmq.a_orders_queue to worker; -- to archive
+//! ```
+//!
+//! With the delivery `WakeUp`, which creates that table, also:
+//!
+//! ```sql
+//! grant select, insert, update, delete on pgmq_notify.parked to worker;
 //! ```
 //!
 //! **Dead letters** are messages that were tried as often as the policy allows, whose handler called it
@@ -140,7 +156,7 @@
 //!
 //! | | name | labels or fields | |
 //! |---|---|---|---|
-//! | counter | `pgmq_notify_consumer_wake_ups_total` | `reason`: `start`, `event`, `due`, `reconnected`, `full_batch`, `settled`, `failed`, `safety_poll`: see [`WakeUps`] | why queues were looked at |
+//! | counter | `pgmq_notify_consumer_wake_ups_total` | `reason`: `start`, `event`, `due`, `reconnected`, `full_batch`, `settled`, `failed`, `attending`, `parking`, `safety_poll`: see [`WakeUps`] | why queues were looked at |
 //! | counter | `pgmq_notify_consumer_claims_total` | | statements that looked for messages |
 //! | counter | `pgmq_notify_consumer_empty_claims_total` | | those of them that found none |
 //! | counter | `pgmq_notify_consumer_claimed_total` | | messages that were claimed |
@@ -153,6 +169,7 @@
 //! | counter | `pgmq_notify_consumer_lost_leases_total` | | claims that another process took over, or whose message is gone |
 //! | counter | `pgmq_notify_consumer_expired_leases_total` | | leases that could not be extended in time |
 //! | counter | `pgmq_notify_consumer_unsettled_total` | | messages that could not be settled, and come back |
+//! | counter | `pgmq_notify_consumer_parking_total` | | how often senders were told whether it sleeps, or asked about (delivery `wake_up`) |
 //! | histogram, seconds | `pgmq_notify_consumer_wait_seconds` | | from a message's visibility to its handler's start |
 //! | gauge | `pgmq_notify_consumer_in_flight` | | messages that are claimed and not settled |
 //! | span, debug | `pgmq_notify_consumer.claim` | `queue`; `reason`, as above; `asked`: messages, or groups, at most; `claimed`: messages, absent after a failure | one look at a queue |
@@ -163,6 +180,8 @@
 //! | event, error | `a queue cannot be consumed` | `queue`; `cause` | the name of its dead-letter queue would be too long |
 //! | event, warn | `the queues could not be looked at` | `cause` | after one came or went; it is tried again |
 //! | event, warn | `the consumer has no connection` | `queue`; `cause` | a claim failed; attempts come at growing intervals, at most 3 seconds |
+//! | event, warn | `senders could not be told whether the consumer sleeps` | `cause` | delivery `wake_up`; it is tried again at growing intervals, at most 3 seconds, and only polls are left meanwhile |
+//! | event, warn | `senders could not be told that the consumer has left` | `cause` | delivery `wake_up`; they notice after 15 seconds |
 //! | event, error | `messages could not be claimed` | `queue`; `cause` | the server refuses; it is tried again after a second |
 //! | event, warn | `a handler failed` | `queue`; `msg_id`; `attempt`; `delay_ms` until the next one; `cause`, at most 4000 characters | each failure that is tried again, panics included |
 //! | event, error | `a dead letter` | `queue`; `msg_id`; `attempt`; `dead_letters`: the queue that it is in now; `reason`: `attempts`, `fatal`, `undecodable`; `cause`, as above | each message that was moved |

@@ -42,7 +42,8 @@ pub enum ListenerErrorKind {
     PgmqMissing,
     /// The database lacks the migration of pgmq-notify, or a trigger of it.
     NotInstalled,
-    /// The installed configuration is another one than the listener's, or a trigger is of an older one.
+    /// The installed configuration is another one than the listener's, or the migration is of an older
+    /// pgmq-notify, or a trigger of an older configuration.
     Drift,
     /// No answer in time.
     Timeout,

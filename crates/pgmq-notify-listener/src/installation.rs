@@ -1,6 +1,9 @@
+mod installed;
+
 use pgmq_notify_core::PgmqNotifyConfig;
 use sqlx::PgConnection;
 
+use self::installed::Installed;
 use crate::{ListenerError, ListenerErrorKind};
 
 const OPERATION: &str = "read what pgmq-notify has installed";
@@ -18,10 +21,6 @@ from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where (n.nspname, c.relname) in (('pgmq', 'meta'), ('pgmq_notify', 'installation'))";
 
-const CONFIGURED: &str = "
-select i.channels_prefix, i.queue_naming_pattern, i.global_channel, i.triggers_enabled
-from pgmq_notify.installation i";
-
 /// Triggers on `pgmq.meta` that somebody disabled publish nothing either.
 const TRIGGERS_OF_META: &str = "
 select pg_catalog.count(*)
@@ -38,22 +37,20 @@ where q.trigger_state in ('missing', 'stale')
 order by q.trigger_state, q.queue_name
 limit 1";
 
-/// What the migration stored of the settings that a listener depends on.
-#[derive(Debug)]
-struct Installed {
-    channels_prefix: Option<String>,
-    queue_naming_pattern: String,
-    global_channel: bool,
-    triggers_enabled: bool,
+/// What a listener waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected<'a> {
+    pub(crate) config: &'a PgmqNotifyConfig,
+    pub(crate) any_delivery: bool,
 }
 
-/// Checks that the database publishes what a listener of `config` waits for.
+/// Checks that the database publishes what a listener waits for.
 ///
 /// Without this a listener of a database that lacks the migration, or has that of another
 /// configuration, would look like one whose queues are empty.
 pub(crate) async fn check_installation(
     connection: &mut PgConnection,
-    config: &PgmqNotifyConfig,
+    expected: Expected<'_>,
 ) -> Result<(), ListenerError> {
     let (role, pgmq, migrated, readable): (String, bool, bool, bool) = sqlx::query_as(PRESENT)
         .persistent(false)
@@ -82,22 +79,13 @@ pub(crate) async fn check_installation(
             ),
         ));
     }
-    let row: Option<(Option<String>, String, bool, bool)> = sqlx::query_as(CONFIGURED)
-        .persistent(false)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(ListenerError::database(OPERATION))?;
-    let Some((channels_prefix, queue_naming_pattern, global_channel, triggers_enabled)) = row
-    else {
+    let Some(installed) = Installed::read(connection).await? else {
         return Err(not_installed("pgmq_notify.installation has no row"));
     };
-    let installed = Installed {
-        channels_prefix,
-        queue_naming_pattern,
-        global_channel,
-        triggers_enabled,
-    };
-    installed.compare(config)?;
+    installed.compare(expected.config)?;
+    if !expected.any_delivery {
+        installed.compare_delivery(expected.config)?;
+    }
     if installed.triggers_enabled {
         check_triggers(connection).await?;
     }
@@ -136,32 +124,6 @@ async fn check_triggers(connection: &mut PgConnection) -> Result<(), ListenerErr
     }
 }
 
-impl Installed {
-    /// Payloads are left out: a listener takes them as they come.
-    fn compare(&self, config: &PgmqNotifyConfig) -> Result<(), ListenerError> {
-        let prefix = (self.channels_prefix.as_deref(), config.channels_prefix());
-        if prefix.0 != prefix.1 {
-            return Err(drift(
-                "channels prefix",
-                &prefix.0.unwrap_or("none"),
-                &prefix.1.unwrap_or("none"),
-            ));
-        }
-        let pattern = (&*self.queue_naming_pattern, config.queue_naming_pattern());
-        if pattern.0 != pattern.1 {
-            return Err(drift("queue naming pattern", &pattern.0, &pattern.1));
-        }
-        if config.global_channel() && !self.global_channel {
-            return Err(drift("global channel", &false, &true));
-        }
-        let triggers = (self.triggers_enabled, config.triggers_enabled());
-        if triggers.0 != triggers.1 {
-            return Err(drift("triggers enabled", &triggers.0, &triggers.1));
-        }
-        Ok(())
-    }
-}
-
 fn not_installed(why: &str) -> ListenerError {
     ListenerError::new(
         ListenerErrorKind::NotInstalled,
@@ -170,78 +132,4 @@ fn not_installed(why: &str) -> ListenerError {
              `pgmq-notify generate-migration` writes"
         ),
     )
-}
-
-fn drift(
-    setting: &str,
-    installed: &dyn std::fmt::Debug,
-    configured: &dyn std::fmt::Debug,
-) -> ListenerError {
-    ListenerError::new(
-        ListenerErrorKind::Drift,
-        format!(
-            "compare the configurations: the {setting} is {installed:?} in the database and \
-             {configured:?} in this listener; give both the same and migrate"
-        ),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn installed() -> Installed {
-        Installed {
-            channels_prefix: Some("app".into()),
-            queue_naming_pattern: PgmqNotifyConfig::DEFAULT_QUEUE_NAMING_PATTERN.into(),
-            global_channel: true,
-            triggers_enabled: true,
-        }
-    }
-
-    #[test]
-    fn a_setting_that_differs_is_named_with_both_values() {
-        let config = PgmqNotifyConfig::new().with_channels_prefix("app");
-        for (installed, config, texts) in [
-            (
-                installed(),
-                PgmqNotifyConfig::new(),
-                ["prefix", "\"app\"", "\"none\""],
-            ),
-            (
-                installed(),
-                config.clone().with_queue_naming_pattern("(?P<namespace>a)"),
-                ["pattern", r"(?P<namespace>\\w+)_queue", "(?P<namespace>a)"],
-            ),
-            (
-                Installed {
-                    global_channel: false,
-                    ..installed()
-                },
-                config.clone(),
-                ["global channel", "false", "true"],
-            ),
-            (
-                installed(),
-                config.clone().with_triggers_enabled(false),
-                ["triggers", "true", "false"],
-            ),
-        ] {
-            let error = installed.compare(&config).unwrap_err();
-            assert_eq!(error.kind(), ListenerErrorKind::Drift);
-            for text in texts {
-                assert!(error.to_string().contains(text), "{error}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_listener_does_not_depend_on_may_differ() {
-        let config = PgmqNotifyConfig::new()
-            .with_channels_prefix("app")
-            .with_max_payload_size(2_000)
-            .with_payload(false)
-            .with_global_channel(false);
-        assert!(installed().compare(&config).is_ok());
-    }
 }

@@ -25,6 +25,9 @@
 //!
 //! # Delivery
 //!
+//! Where every message is published ([`Delivery::Every`](pgmq_notify_core::Delivery::Every), the default);
+//! [below](#wake-up-delivery) is what differs otherwise.
+//!
 //! **Proven.** [`connect`](PgmqNotifyListener::connect) succeeds only when the migration of the same
 //! configuration is installed and a notification has come the whole way, through the database and
 //! whatever stands before it. After a lost session the way is proven again.
@@ -54,6 +57,26 @@
 //! **Forged.** `NOTIFY` has no access control, so any role of the database can publish what looks like
 //! an event. An event is a hint: claim the message before you act on it. What is no event is counted in
 //! [`ListenerStats`], traced without its body, and left out.
+//!
+//! # Wake-up delivery
+//!
+//! In a namespace with [`Delivery::WakeUp`](pgmq_notify_core::Delivery::WakeUp) a message is published only
+//! while a consumer of its queue sleeps and none is at work. A listener is no consumer: nobody asks
+//! whether it listens, and it hears what is meant for those that sleep.
+//!
+//! - While the queue is quiet that is most messages, under load hardly any. Where no consumer runs it is
+//!   none but those of transactions above READ COMMITTED, which cannot know who sleeps.
+//! - No `Resumed` stands for a message that was not published. A catch-up, after a gap of another cause,
+//!   finds it if it still waits.
+//! - `wakes` has the numbers of the consumers that are to look. It does not concern a listener.
+//! - A consumer that has more to do than handlers publishes a `message_ready` event of a message that is
+//!   left, to wake another one. So an event may be of a message that was published before, or of one that
+//!   was sent a while ago, and those of a queue need not be in the order of its commits.
+//! - Queues that are created and dropped are published as ever.
+//!
+//! So whoever has to hear of each message wants `Every` for its namespace. The configuration of a listener
+//! says the same as the migration, else [`connect`](PgmqNotifyListener::connect) refuses; a migration
+//! that changes the delivery later takes effect without a word to the listeners that run.
 //!
 //! # A slow application
 //!

@@ -16,6 +16,7 @@ use crate::buffer::Batch;
 use crate::catch_up::{CatchingUp, KnownQueues};
 use crate::heartbeat::Heartbeat;
 use crate::held::Held;
+use crate::installation::Expected;
 use crate::opening::open;
 use crate::private_channel::PrivateChannel;
 use crate::reader::{Reader, Shared};
@@ -38,6 +39,7 @@ pub struct PgmqNotifyListener {
     heartbeat: Heartbeat,
     pub(crate) reading: Reading,
     pub(crate) taken: Batch,
+    takes_any_delivery: bool,
     pub(crate) catch_up: CatchUp,
     pub(crate) catching_up: Option<CatchingUp>,
     /// What the catch-up has found and the application has not taken: one page at most.
@@ -108,6 +110,7 @@ impl PgmqNotifyListener {
             heartbeat: Heartbeat::default(),
             reading: Reading::Never,
             taken: Batch::default(),
+            takes_any_delivery: false,
             catch_up: CatchUp::default(),
             catching_up: None,
             found: VecDeque::new(),
@@ -132,6 +135,16 @@ impl PgmqNotifyListener {
     /// Defaults to 15 seconds and 5 seconds.
     pub fn with_heartbeat(mut self, quiet: Duration, answer: Duration) -> Self {
         self.heartbeat = Heartbeat::new(quiet, answer);
+        self
+    }
+
+    /// Takes what is published as it comes, whichever [`Delivery`](pgmq_notify_core::Delivery) the database
+    /// has and the configuration says: for whoever also looks into the queues, and finds there what nobody
+    /// told.
+    ///
+    /// Without it, a database with another delivery is an error of [`connect`](Self::connect).
+    pub fn with_any_delivery(mut self) -> Self {
+        self.takes_any_delivery = true;
         self
     }
 
@@ -201,7 +214,11 @@ impl PgmqNotifyListener {
         let shared = Arc::clone(&self.shared);
         let connecting = Connecting::begin(&shared);
         let attempt = tracing::info_span!("pgmq_notify_listener.connect", attempt = 0_u32);
-        let session = open(&shared, &self.pool, Some(&self.config))
+        let expected = Expected {
+            config: &self.config,
+            any_delivery: self.takes_any_delivery,
+        };
+        let session = open(&shared, &self.pool, Some(expected))
             .instrument(attempt)
             .await?;
         let opening = Opening::new(session);

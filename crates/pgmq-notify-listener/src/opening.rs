@@ -1,12 +1,11 @@
 use std::time::Duration;
 
-use pgmq_notify_core::PgmqNotifyConfig;
 use sqlx::PgPool;
 use tokio::time::timeout;
 
 use crate::abandon::Opening;
 use crate::beside::Beside;
-use crate::installation::check_installation;
+use crate::installation::{Expected, check_installation};
 use crate::proof::prove_delivery;
 use crate::reader::Shared;
 use crate::session::Session;
@@ -18,7 +17,7 @@ pub(crate) const OPENED_WITHIN: Duration = Duration::from_secs(10);
 /// Opens a session that is known to hear, with the options that the application's pool has now: a
 /// password may have been changed there.
 ///
-/// With `config` it also checks what is installed. That is not asked again after a lost session: whoever
+/// With `expected` it also checks what is installed. That is not asked again after a lost session: whoever
 /// migrates while listeners run shall not stop them.
 ///
 /// # Cancel safety
@@ -27,7 +26,7 @@ pub(crate) const OPENED_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn open(
     shared: &Shared,
     pool: &PgPool,
-    config: Option<&PgmqNotifyConfig>,
+    expected: Option<Expected<'_>>,
 ) -> Result<Session, ListenerError> {
     let opened = timeout(OPENED_WITHIN, async {
         let session = Session::connect(&pool.connect_options()).await?;
@@ -38,8 +37,8 @@ pub(crate) async fn open(
             Beside::acquire(pool, "connect beside the listener, to prove delivery").await?;
         // First: behind a proxy that pools transactions nothing else could be told for sure.
         prove_delivery(session, &shared.private, beside.connection()).await?;
-        if let Some(config) = config {
-            check_installation(beside.connection(), config).await?;
+        if let Some(expected) = expected {
+            check_installation(beside.connection(), expected).await?;
         }
         beside.done().await;
         // Only now, so that no event arrives before there is anybody to take it.

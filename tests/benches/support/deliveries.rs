@@ -57,6 +57,22 @@ impl Deliveries {
         };
         eventually(ARRIVE_WITHIN, all).await;
     }
+
+    /// Waits until at least this many have arrived in all, and returns how many did.
+    ///
+    /// # Panics
+    /// If they do not within 30 seconds.
+    pub(crate) async fn reach_at_least(&self, expected: u64) -> u64 {
+        let enough = || async {
+            let count = self.count();
+            if count >= expected {
+                Ok(count)
+            } else {
+                Err(format!("{count} of {expected} delivered"))
+            }
+        };
+        eventually(ARRIVE_WITHIN, enough).await
+    }
 }
 
 impl Drop for Deliveries {

@@ -11,6 +11,7 @@
     reason = "each benchmark is a crate of its own that uses a part of this, and leaves out its tests"
 )]
 
+mod chart;
 mod deliveries;
 mod environment;
 mod options;
@@ -20,6 +21,7 @@ mod receiver;
 mod statistics;
 mod table;
 
+pub(crate) use chart::{Chart, Ink, Line, Panel};
 pub(crate) use deliveries::Deliveries;
 pub(crate) use environment::Environment;
 pub(crate) use options::{Flush, Options, Request};
@@ -37,6 +39,9 @@ pub(crate) const QUEUE: &str = "orders_queue";
 
 /// A small order: 118 bytes as PostgreSQL prints it.
 pub(crate) const BODY: &str = r#"{"order": 48151, "customer": "c-16234", "lines": [{"sku": "A-42", "count": 2}, {"sku": "B-7", "count": 1}], "eur": 99}"#;
+
+/// How many messages a batch has.
+pub(crate) const BATCH: u32 = 100;
 
 /// `count` in an order that differs from round to round, and is the same in every run.
 pub(crate) fn shuffled(count: usize, round: u32) -> Vec<usize> {

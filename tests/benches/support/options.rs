@@ -1,14 +1,15 @@
 //! The command line, the same for every benchmark: `cargo bench -- OPTIONS` gives it to all of them.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 pub(crate) const HELP: &str = "\
 Options, after `cargo bench -p pgmq-notify-tests [--bench NAME] --`:
   --quick            a few seconds, only to see that it works
-  --rounds N         how often every way has its turn (send, throughput, trigger)
-  --slice SECONDS    how long a turn is (send)
-  --senders 1,8,32   how many send at a time (send)
-  --messages N       how many messages a way sends (latency), one burst has (throughput), one turn inserts (trigger)
+  --rounds N         how often every way has its turn (send, lease, throughput, trigger)
+  --slice SECONDS    how long a turn is (send, lease)
+  --senders 1,8,32   how many send at a time (send, lease)
+  --messages N       how many messages a way sends (latency), one burst has (throughput), one turn inserts (trigger, lease)
+  --chart FILE       draws the rates as SVG instead of printing all of them, relative to the repository (send)
   --flush-delay MS   every flush of the WAL takes this much longer, at most 100
   --no-flush         commits wait for no flush (synchronous_commit = off)
   --help             this text
@@ -34,6 +35,7 @@ pub(crate) struct Options {
     pub(crate) slice: Option<Duration>,
     pub(crate) senders: Option<Vec<usize>>,
     pub(crate) messages: Option<u32>,
+    pub(crate) chart: Option<PathBuf>,
     pub(crate) flush: Flush,
 }
 
@@ -55,6 +57,7 @@ impl Request {
             slice: None,
             senders: None,
             messages: None,
+            chart: None,
             flush: Flush::Disk,
         };
         let mut by_cargo_bench = false;
@@ -81,6 +84,7 @@ impl Request {
                 "--messages" => options.messages = Some(at_least_one(name, &value()?)?),
                 "--slice" => options.slice = Some(seconds(name, &value()?)?),
                 "--senders" => options.senders = Some(senders(name, &value()?)?),
+                "--chart" => options.chart = Some(value()?.into()),
                 "--no-flush" => flush(&mut options, Flush::Off)?,
                 "--flush-delay" => {
                     let delay = flush_delay(name, &value()?)?;
@@ -161,14 +165,16 @@ mod tests {
 
     #[test]
     fn every_option_is_understood_with_a_space_or_an_equals_sign() {
-        let options =
-            parse("--rounds 3 --slice=0.5 --senders 1,8 --messages=20 --flush-delay 1.4 --bench");
+        let options = parse(
+            "--rounds 3 --slice=0.5 --senders 1,8 --messages=20 --flush-delay 1.4 --chart a.svg --bench",
+        );
         let expected = Options {
             quick: false,
             rounds: Some(3),
             slice: Some(Duration::from_millis(500)),
             senders: Some(vec![1, 8]),
             messages: Some(20),
+            chart: Some("a.svg".into()),
             flush: Flush::Delayed(Duration::from_micros(1400)),
         };
         assert_eq!(options, Ok(expected));
@@ -190,6 +196,7 @@ mod tests {
             ("--senders 1,,8", "\"1,,8\""),
             ("--senders 101", "\"101\""),
             ("--messages -1", "\"-1\""),
+            ("--chart", "--chart needs a value"),
             ("--flush-delay 101", "\"101\""),
             ("--no-flush --flush-delay 1", "only one"),
             ("--quick=yes", "--quick takes no value"),

@@ -19,6 +19,7 @@ mod record;
 mod shutdown;
 mod stop;
 mod tracing_names;
+mod wake_up;
 mod waking;
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
 /// The keys of the file, in the order of its documentation.
-pub(super) const ROOT: [&str; 8] = [
+pub(super) const ROOT: [&str; 9] = [
     "queue_naming_pattern",
     "channels_prefix",
     "triggers_enabled",
@@ -7,11 +7,12 @@ pub(super) const ROOT: [&str; 8] = [
     "max_payload_size",
     "global_channel",
     "payload",
+    "delivery",
     "namespaces",
 ];
 
 /// The keys of a table `[namespaces.<name>]`.
-pub(super) const NAMESPACE: [&str; 1] = ["payload"];
+pub(super) const NAMESPACE: [&str; 2] = ["payload", "delivery"];
 
 /// Says that `key` is unknown, with the known key that it resembles most, or all of them.
 pub(super) fn unknown(key: &str, known: &[&str]) -> String {
@@ -39,6 +40,7 @@ mod tests {
             ("max_payload", "max_payload_size"),
             ("namespace", "namespaces"),
             ("paylod", "payload"),
+            ("deliver", "delivery"),
             ("default_namespace", "default_namespaces"),
             ("Global_Channel", "global_channel"),
         ];

@@ -112,5 +112,9 @@ mod tests {
             let named = [format!("\n{key} = "), format!("\n[{key}.")];
             assert!(named.iter().any(|text| opened.contains(text)), "{key}");
         }
+        let (_, namespace) = opened.split_once("\n[namespaces.").unwrap();
+        for key in keys::NAMESPACE {
+            assert!(namespace.contains(&format!("\n{key} = ")), "{key}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 use std::mem;
 use std::ops::Range;
 
-use pgmq_notify_core::{ConfigProblem, Namespace, PgmqNotifyConfig, Setting};
+use pgmq_notify_core::{ConfigProblem, Delivery, Namespace, PgmqNotifyConfig, Setting};
 use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
@@ -112,6 +112,11 @@ impl<'t> Reader<'t> {
                         self.set(|config| config.with_payload(enabled));
                     }
                 }
+                "delivery" => {
+                    if let Some(delivery) = self.delivery(name, value) {
+                        self.set(|config| config.with_delivery(delivery));
+                    }
+                }
                 "namespaces" => self.namespaces(name, value),
                 _ => self.unknown(key, name, &keys::ROOT),
             }
@@ -143,13 +148,30 @@ impl<'t> Reader<'t> {
             self.namespace_place(Setting::Namespaces, namespace.get_ref(), namespace.span());
             for (key, value) in settings {
                 let path = format!("{path}.{}", key.get_ref());
-                if key.get_ref() != "payload" {
-                    self.unknown(key, &path, &keys::NAMESPACE);
-                } else if let Some(enabled) = self.boolean(&path, value) {
-                    let namespace = namespace.get_ref().as_ref();
+                self.of_namespace(namespace.get_ref(), key, &path, value);
+            }
+        }
+    }
+
+    fn of_namespace(
+        &mut self,
+        namespace: &str,
+        key: Key<'_, 't>,
+        path: &str,
+        value: Value<'_, 't>,
+    ) {
+        match key.get_ref().as_ref() {
+            "payload" => {
+                if let Some(enabled) = self.boolean(path, value) {
                     self.set(|config| config.with_namespace_payload(namespace, enabled));
                 }
             }
+            "delivery" => {
+                if let Some(delivery) = self.delivery(path, value) {
+                    self.set(|config| config.with_namespace_delivery(namespace, delivery));
+                }
+            }
+            _ => self.unknown(key, path, &keys::NAMESPACE),
         }
     }
 
@@ -167,6 +189,16 @@ impl<'t> Reader<'t> {
         }
         self.wrong_type(name, value, "a boolean");
         None
+    }
+
+    fn delivery(&mut self, name: &str, value: Value<'_, 't>) -> Option<Delivery> {
+        match self.string(name, value)?.parse::<Delivery>() {
+            Ok(delivery) => Some(delivery),
+            Err(error) => {
+                self.problem(value.span(), name, error.to_string());
+                None
+            }
+        }
     }
 
     fn size(&mut self, name: &str, value: Value<'_, 't>) -> Option<usize> {

@@ -40,7 +40,7 @@ fn an_option_overrides_the_file_both_ways() {
             &[&["generate-migration", "--stdout"], options].concat(),
         )
     };
-    let cases: [(&str, &[&str], &str); 9] = [
+    let cases: [(&str, &[&str], &str); 13] = [
         (
             "queue_naming_pattern = '^(?P<namespace>a)'",
             &["--queue-pattern", "^(?P<namespace>b)"],
@@ -77,6 +77,26 @@ fn an_option_overrides_the_file_both_ways() {
             "triggers_enabled = true",
             &["--payload", "--triggers", "--no-triggers"],
             "triggers_enabled = false",
+        ),
+        (
+            "delivery = 'wake_up'",
+            &["--delivery", "every"],
+            "delivery = 'every'",
+        ),
+        (
+            "delivery = 'every'",
+            &["--delivery", "wake-up"],
+            "delivery = 'wake_up'",
+        ),
+        (
+            "delivery = 'every'",
+            &["--delivery", "wake_up"],
+            "delivery = 'wake_up'",
+        ),
+        (
+            "namespaces.a.delivery = 'every'",
+            &["--delivery", "wake-up"],
+            "delivery = 'wake_up'\nnamespaces.a.delivery = 'every'",
         ),
     ];
     for (file, options, same_as) in cases {

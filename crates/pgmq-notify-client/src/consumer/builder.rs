@@ -190,6 +190,7 @@ impl ConsumerBuilder {
         let (pool, config) = (self.client.pool().clone(), self.client.config().clone());
         let mut listener = PgmqNotifyListener::new(pool, config, EVENTS)
             .await?
+            .with_any_delivery()
             .with_catch_up(CatchUp::Never);
         if let Some((quiet, answer)) = self.heartbeat {
             listener = listener.with_heartbeat(quiet, answer);
@@ -239,7 +240,7 @@ impl ConsumerBuilder {
         let until = Until::Drained(Instant::now() + within);
         let (tasks, _commands) = self.tasks(None, until, &found).await?;
         let engine = Arc::clone(&tasks.engine);
-        tasks.run().await;
+        Box::pin(tasks.run()).await;
         Ok(engine.stats())
     }
 
@@ -322,17 +323,18 @@ impl ConsumerBuilder {
         until: Until,
         found: &[Found],
     ) -> Result<(Tasks, mpsc::Sender<super::dispatcher::Command>), ConsumerError> {
-        let options = self.client.pool().connect_options();
+        let pool = self.client.pool().clone();
         let mut connections: Vec<OwnConnection> = (0..self.connections)
-            .map(|_| OwnConnection::claiming(&options))
+            .map(|_| OwnConnection::claiming(&pool))
             .collect();
         // The others are made when they are needed.
         if let Some(first) = connections.last_mut() {
             let call = Call::new("connect the consumer", &[]);
             first.open().await.map_err(|error| explain(&call, error))?;
         }
-        let settling = OwnConnection::changing(&options, self.acknowledgements);
-        let keeping = OwnConnection::changing(&options, Durability::Asynchronous);
+        let settling = OwnConnection::changing(&pool, self.acknowledgements);
+        let speaking = OwnConnection::parking(&pool);
+        let keeping = OwnConnection::changing(&pool, Durability::Asynchronous);
         let shortest = self.routes.iter().map(|it| it.source.visibility_timeout);
         let shortest = shortest.min().unwrap_or(Duration::from_secs(30));
         let engine = Arc::new(Engine::new(self.client));
@@ -348,11 +350,13 @@ impl ConsumerBuilder {
             safety_poll: self.safety_poll,
             listener,
             connections,
+            speaking,
             settling: settlements,
             settled,
             commands,
         });
         dispatcher.consume(found);
+        dispatcher.park().await?;
         let tasks = Tasks {
             engine,
             dispatcher,

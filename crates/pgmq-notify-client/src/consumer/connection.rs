@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+};
 use tokio::time::timeout;
 
 /// How long a connection may take to be made, and how long a statement may wait for a lock: a queue
@@ -17,7 +19,8 @@ const STATEMENTS: usize = 512;
 /// keep the consumer from extending their leases.
 #[derive(Debug)]
 pub(crate) struct OwnConnection {
-    options: PgConnectOptions,
+    /// It says how to connect, each time: a password or a host may have been changed there.
+    pool: PgPool,
     settings: String,
     connection: Option<PgConnection>,
 }
@@ -40,9 +43,9 @@ impl OwnConnection {
     /// To plan a statement takes longer than to run it, on a server that was idle. So each is planned
     /// once, for any number of messages; and as the plan would stay what it was for an empty table, the
     /// server is told to go by the index, however many rows it knows of.
-    pub(crate) fn claiming(options: &PgConnectOptions) -> Self {
+    pub(crate) fn claiming(pool: &PgPool) -> Self {
         Self::new(
-            options,
+            pool,
             Durability::Asynchronous,
             "set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
              set enable_bitmapscan = off; set enable_sort = off; set jit = off;",
@@ -50,29 +53,23 @@ impl OwnConnection {
     }
 
     /// For changes of messages whose ids are known: planned for their number.
-    pub(crate) fn changing(options: &PgConnectOptions, durability: Durability) -> Self {
-        Self::new(
-            options,
-            durability,
-            "set plan_cache_mode = force_custom_plan;",
-        )
+    pub(crate) fn changing(pool: &PgPool, durability: Durability) -> Self {
+        Self::new(pool, durability, "set plan_cache_mode = force_custom_plan;")
+    }
+
+    /// For what a consumer says about its sleep: a crash of the server ends that as well.
+    pub(crate) fn parking(pool: &PgPool) -> Self {
+        Self::new(pool, Durability::Asynchronous, "")
     }
 
     /// Connects when it is first used.
-    fn new(options: &PgConnectOptions, durability: Durability, planning: &str) -> Self {
-        let name = match options.get_application_name() {
-            Some(own) if !own.is_empty() => format!("pgmq-notify-consumer {own}"),
-            _ => "pgmq-notify-consumer".to_owned(),
-        };
+    fn new(pool: &PgPool, durability: Durability, planning: &str) -> Self {
         let flushing = match durability {
             Durability::Durable => "",
             Durability::Asynchronous => "set synchronous_commit = off;",
         };
         Self {
-            options: options
-                .clone()
-                .application_name(&name)
-                .statement_cache_capacity(STATEMENTS),
+            pool: pool.clone(),
             settings: format!("{flushing} {planning} set lock_timeout = {LOCK_TIMEOUT_MS};"),
             connection: None,
         }
@@ -109,6 +106,14 @@ impl OwnConnection {
         Ok(())
     }
 
+    /// The same, not yet connected: what the session held is given up.
+    pub(crate) fn anew(self) -> Self {
+        Self {
+            connection: None,
+            ..self
+        }
+    }
+
     pub(crate) async fn close(mut self) {
         if let Some(connection) = self.connection.take() {
             // For a server that does not take leave.
@@ -118,7 +123,15 @@ impl OwnConnection {
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let connecting = async {
-            let mut connection = self.options.connect().await?;
+            let options = self.pool.connect_options();
+            let name = match options.get_application_name() {
+                Some(own) if !own.is_empty() => format!("pgmq-notify-consumer {own}"),
+                _ => "pgmq-notify-consumer".to_owned(),
+            };
+            let options = PgConnectOptions::clone(&options)
+                .application_name(&name)
+                .statement_cache_capacity(STATEMENTS);
+            let mut connection = options.connect().await?;
             connection
                 .execute(AssertSqlSafe(self.settings.clone()))
                 .await?;

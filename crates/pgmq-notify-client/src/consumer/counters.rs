@@ -22,6 +22,7 @@ const PANICKED: &str = "pgmq_notify_consumer_panicked_total";
 const LOST_LEASES: &str = "pgmq_notify_consumer_lost_leases_total";
 const EXPIRED_LEASES: &str = "pgmq_notify_consumer_expired_leases_total";
 const UNSETTLED: &str = "pgmq_notify_consumer_unsettled_total";
+const PARKING: &str = "pgmq_notify_consumer_parking_total";
 const WAKE_UPS: &str = "pgmq_notify_consumer_wake_ups_total";
 #[cfg(feature = "metrics")]
 const WAIT: &str = "pgmq_notify_consumer_wait_seconds";
@@ -90,6 +91,7 @@ pub(crate) struct Counters {
     pub(crate) lost: Count,
     pub(crate) expired: Count,
     pub(crate) unsettled: Count,
+    pub(crate) parking: Count,
     wake_ups: [Count; Reason::ALL.len()],
     waited_micros: AtomicU64,
     longest_micros: AtomicU64,
@@ -114,6 +116,7 @@ impl Counters {
             lost: Count::new(LOST_LEASES),
             expired: Count::new(EXPIRED_LEASES),
             unsettled: Count::new(UNSETTLED),
+            parking: Count::new(PARKING),
             wake_ups: Reason::ALL.map(Count::woken_by),
             waited_micros: AtomicU64::new(0),
             longest_micros: AtomicU64::new(0),
@@ -150,6 +153,7 @@ impl Counters {
             lost: self.lost.value(),
             expired: self.expired.value(),
             unsettled: self.unsettled.value(),
+            parking: self.parking.value(),
             in_flight: in_flight as u64,
             waited: Duration::from_micros(self.waited_micros.load(Ordering::Relaxed)),
             longest_wait: Duration::from_micros(self.longest_micros.load(Ordering::Relaxed)),
@@ -161,6 +165,8 @@ impl Counters {
                 full_batch: woken(Reason::FullBatch),
                 settled: woken(Reason::Settled),
                 failed: woken(Reason::Failed),
+                attending: woken(Reason::Attending),
+                parking: woken(Reason::Parking),
                 safety_poll: woken(Reason::SafetyPoll),
             },
         }
@@ -182,6 +188,7 @@ fn describe() {
         (LOST_LEASES, "Claims that somebody else took over."),
         (EXPIRED_LEASES, "Leases that could not be extended in time."),
         (UNSETTLED, "Messages that could not be settled."),
+        (PARKING, "What was said to senders, and asked about them."),
         (WAKE_UPS, "Why queues were looked at."),
     ] {
         describe_counter!(name, Unit::Count, description);

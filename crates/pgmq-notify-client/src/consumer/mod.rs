@@ -13,6 +13,7 @@ mod held;
 mod in_flight;
 mod keeper;
 mod outage;
+mod parking;
 mod queue;
 mod reason;
 mod retry;

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use pgmq_notify_core::{Namespace, QueueName};
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
+use super::parking::Watched;
 use super::source::Source;
 use super::{Acknowledgement, Order, RetryPolicy};
 use crate::client::queue_name;
@@ -65,6 +67,7 @@ impl Queue {
             table: String::new(),
             archive: String::new(),
             has_last_read_at: true,
+            watched: None,
         };
         Self::new(0, 0, &found, &Source::queue(name))
     }
@@ -79,23 +82,27 @@ pub(crate) struct Found {
     table: String,
     archive: String,
     has_last_read_at: bool,
+    /// Where its senders notify only those who sleep.
+    pub(crate) watched: Option<Watched>,
 }
 
 /// PGMQ lower-cases the table, so that two names may share one: the older one names its events.
 macro_rules! queues {
-    ($namespace:literal) => {
+    ($route:literal, $join:literal) => {
         concat!(
             "select name, ",
-            $namespace,
-            ", q, pgmq.format_table_name(name, 'a'),
+            $route,
+            ", q, pgmq.format_table_name(name, 'a') as archive,
               exists (select from pg_catalog.pg_attribute a
                 where a.attrelid = pg_catalog.to_regclass(pg_catalog.format('pgmq.%I', q))
-                and a.attname = 'last_read_at' and not a.attisdropped)
+                and a.attname = 'last_read_at' and not a.attisdropped) as has_last_read_at
             from (
               select distinct on (q) m.queue_name::text as name, q
               from pgmq.meta m, pgmq.format_table_name(m.queue_name, 'q') q
               order by q, m.created_at, m.queue_name
-            ) as queues
+            ) as queues",
+            $join,
+            "
             where pg_catalog.to_regclass(pg_catalog.format('pgmq.%I', q)) is not null
             order by name"
         )
@@ -110,9 +117,12 @@ pub(crate) async fn find(
     with_namespaces: bool,
 ) -> Result<Vec<Found>, sqlx::Error> {
     let sql = if with_namespaces {
-        queues!("pgmq_notify.namespace_of(name)")
+        queues!(
+            "r.namespace, r.names, r.channel, r.parked, r.attention",
+            " cross join lateral pgmq_notify.route(name) r"
+        )
     } else {
-        queues!("null::text")
+        queues!("null::text as namespace, null::text as parked", "")
     };
     let rows = sqlx::query(sql)
         .persistent(false)
@@ -124,16 +134,32 @@ pub(crate) async fn find(
         let Ok(name) = QueueName::new(row.try_get::<String, _>(0)?) else {
             continue;
         };
-        let namespace: Option<String> = row.try_get(1)?;
+        let namespace: Option<String> = row.try_get("namespace")?;
+        let table: String = row.try_get("q")?;
         found.push(Found {
             name,
             namespace: namespace.and_then(|name| Namespace::new(name).ok()),
-            table: row.try_get(2)?,
-            archive: row.try_get(3)?,
-            has_last_read_at: row.try_get(4)?,
+            watched: watched(&row, &table)?,
+            table,
+            archive: row.try_get("archive")?,
+            has_last_read_at: row.try_get("has_last_read_at")?,
         });
     }
     Ok(found)
+}
+
+fn watched(row: &PgRow, table: &str) -> Result<Option<Watched>, sqlx::Error> {
+    let parked: Option<String> = row.try_get("parked")?;
+    let Some(queue) = parked.filter(|it| !it.is_empty()) else {
+        return Ok(None);
+    };
+    Ok(Some(Watched {
+        queue,
+        table: quoted(table),
+        channel: row.try_get("channel")?,
+        names: row.try_get("names")?,
+        attention: row.try_get("attention")?,
+    }))
 }
 
 /// PostgreSQL cuts it to 63 bytes as it did when PGMQ created it.

@@ -8,11 +8,13 @@ pub(crate) enum Reason {
     FullBatch,
     Settled,
     Failed,
+    Attending,
+    Parking,
     SafetyPoll,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Start,
         Self::Event,
         Self::Due,
@@ -20,6 +22,8 @@ impl Reason {
         Self::FullBatch,
         Self::Settled,
         Self::Failed,
+        Self::Attending,
+        Self::Parking,
         Self::SafetyPoll,
     ];
 
@@ -32,6 +36,8 @@ impl Reason {
             Self::FullBatch => "full_batch",
             Self::Settled => "settled",
             Self::Failed => "failed",
+            Self::Attending => "attending",
+            Self::Parking => "parking",
             Self::SafetyPoll => "safety_poll",
         }
     }

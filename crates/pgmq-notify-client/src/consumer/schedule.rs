@@ -246,6 +246,14 @@ impl Schedule {
         Some(turn)
     }
 
+    /// Those that wait for their turn, and why.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (QueueId, Reason)> {
+        let reason = |id: &QueueId| self.queues.get(id).and_then(|it| it.wake);
+        self.ready
+            .iter()
+            .filter_map(move |id| Some((*id, reason(id)?)))
+    }
+
     /// How many wait for their turn.
     pub(crate) fn ready(&self) -> usize {
         self.ready.len()

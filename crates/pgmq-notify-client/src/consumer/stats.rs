@@ -29,6 +29,9 @@ pub struct ConsumerStats {
     /// Messages that could not be settled because the server refused for good, and come back when their
     /// visibility timeout ends.
     pub unsettled: u64,
+    /// How often it told the senders of queues with the delivery `wake_up` whether it sleeps, or asked who of
+    /// them was on the way: one to three statements each.
+    pub parking: u64,
     /// Messages that are claimed and not settled now.
     pub in_flight: u64,
     /// From a message's visibility to its handler's start: the sum over all that were started.
@@ -57,6 +60,10 @@ pub struct WakeUps {
     pub settled: u64,
     /// The claim before had failed.
     pub failed: u64,
+    /// Senders leave it to this consumer to look, because it is at work (delivery `wake_up`).
+    pub attending: u64,
+    /// It is about to sleep, and somebody may have sent without seeing that (delivery `wake_up`).
+    pub parking: u64,
     /// Nothing else for the time of the safety poll.
     pub safety_poll: u64,
 }

@@ -17,6 +17,25 @@ create table if not exists pgmq_notify.installation (
   namespaces_wake_up text[] not null,
   installed_at timestamp with time zone not null default pg_catalog.now()
 );
+-- An installation of an earlier state lacks them. Asked first, because ALTER TABLE locks out whoever reads the
+-- configuration, which without triggers is every sender.
+do $pgmq_notify$
+begin
+  if not exists (
+    select from pg_catalog.pg_attribute a
+    where a.attrelid = 'pgmq_notify.installation'::pg_catalog.regclass and a.attname = 'delivery'
+  ) then
+    alter table pgmq_notify.installation
+      add column delivery text not null default 'every',
+      add column namespaces_every text[] not null default '{}',
+      add column namespaces_wake_up text[] not null default '{}';
+    alter table pgmq_notify.installation
+      alter column delivery drop default,
+      alter column namespaces_every drop default,
+      alter column namespaces_wake_up drop default;
+  end if;
+end
+$pgmq_notify$;
 comment on table pgmq_notify.installation is
   'The configuration that the installed SQL was generated from; one row.';
 comment on column pgmq_notify.installation.version is

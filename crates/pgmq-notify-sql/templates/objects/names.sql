@@ -40,6 +40,17 @@ $pgmq_notify$;
 comment on function pgmq_notify.channel_name(text) is
   'A channel of this installation: with its prefix, and shortened when it is longer than 63 bytes.';
 
+-- Its result was another one in an earlier state, which `create or replace` would refuse to change.
+do $pgmq_notify$
+begin
+  if exists (
+    select from pg_catalog.pg_proc p
+    where p.oid = pg_catalog.to_regprocedure('pgmq_notify.route(text)') and 'attention' <> all (p.proargnames)
+  ) then
+    drop function pgmq_notify.route(text);
+  end if;
+end
+$pgmq_notify$;
 create or replace function pgmq_notify.route(
   queue_name text,
   out namespace text,

@@ -1,17 +1,20 @@
 //! The privileges that the documentation asks for are enough.
 
+use pgmq_notify_client::ConsumerErrorKind;
+use pgmq_notify_client::ErrorKind;
 use pgmq_notify_client::{Acknowledgement, HandlerError, Message, RetryPolicy, Source};
+use pgmq_notify_core::Delivery;
 use pgmq_notify_tests::{Pgmq, Server, Settings};
 use sqlx::postgres::PgPoolOptions;
 
 use super::*;
 
-/// The grants as the documentation has them.
-fn documented() -> String {
+/// The grants as the documentation has them: for every consumer, and for one that says when it sleeps.
+fn documented() -> [String; 2] {
     let documentation = include_str!("../../../../crates/pgmq-notify-client/src/lib.rs");
-    let (_, sql) = documentation.split_once("//! ```sql\n").unwrap();
-    let (sql, _) = sql.split_once("//! ```\n").unwrap();
-    sql.replace("//! ", "")
+    let blocks = documentation.split("//! ```sql\n").skip(1);
+    let blocks = blocks.map(|it| it.split_once("//! ```\n").unwrap().0.replace("//! ", ""));
+    blocks.collect::<Vec<_>>().try_into().unwrap()
 }
 
 #[tokio::test]
@@ -19,7 +22,7 @@ async fn a_role_with_the_documented_grants_consumes_archives_and_buries() {
     // Roles belong to the whole server.
     let server = Server::start(Settings::new()).await.unwrap();
     let database = TestDatabase::on(&server, Pgmq::V1_13).await;
-    let config = PgmqNotifyConfig::new();
+    let config = PgmqNotifyConfig::new().with_delivery(Delivery::WakeUp);
     database.migrate(&config).await;
     let owner = client_of(&database, config.clone());
     owner.create_queue("orders_queue").await.unwrap();
@@ -30,9 +33,22 @@ async fn a_role_with_the_documented_grants_consumes_archives_and_buries() {
         .run("revoke execute on function pgmq_notify.namespace_of from public")
         .await
         .unwrap();
-    database.run(documented()).await.unwrap();
+    let [every, wake_up] = documented();
+    database.run(every).await.unwrap();
     let pool = PgPoolOptions::new().connect_lazy_with(database.options().username("worker"));
     let client = PgmqNotifyClient::with_pool(pool.clone(), config).unwrap();
+    let refused = Consumer::builder(client.clone())
+        .queue("orders_queue", ok)
+        .start();
+    let error = refused.await.unwrap_err();
+    let denied = ConsumerErrorKind::Client(ErrorKind::PermissionDenied);
+    assert_eq!(error.kind(), denied, "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.contains("grant select, insert, update, delete on pgmq_notify.parked"),
+        "{text}"
+    );
+    database.run(wake_up).await.unwrap();
 
     let retry = RetryPolicy::new()
         .with_initial_delay(Duration::from_millis(10))

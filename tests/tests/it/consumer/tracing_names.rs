@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pgmq_notify_client::{HandlerError, Message, RetryPolicy, Source};
+use pgmq_notify_core::Delivery;
 use sqlx::AssertSqlSafe;
 use tokio::sync::Semaphore;
 use tracing::Level;
@@ -13,7 +14,7 @@ use crate::observed::{
 };
 
 /// What stands in the table of the documentation: the levels and the fields of each name.
-const DOCUMENTED: [Documented; 20] = [
+const DOCUMENTED: [Documented; 22] = [
     documented(
         "pgmq_notify_consumer.claim",
         "span, debug",
@@ -45,6 +46,16 @@ const DOCUMENTED: [Documented; 20] = [
         "the consumer has no connection",
         "event, warn",
         &["cause", "queue"],
+    ),
+    documented(
+        "senders could not be told whether the consumer sleeps",
+        "event, warn",
+        &["cause"],
+    ),
+    documented(
+        "senders could not be told that the consumer has left",
+        "event, warn",
+        &["cause"],
     ),
     documented(
         "messages could not be claimed",
@@ -181,7 +192,9 @@ async fn handle(
 // One thread: the recorder is the default of this one, and the consumer's tasks run here.
 #[tokio::test]
 async fn every_documented_span_and_event_is_seen_with_its_level_and_fields_and_no_other() {
-    let (database, client) = migrated().await;
+    let config = PgmqNotifyConfig::new().with_namespace_delivery("brief", Delivery::WakeUp);
+    let database = TestDatabase::migrated(&config).await;
+    let client = client_of(&database, config);
     for queue in [ORDERS, BRIEF, "mail_queue"] {
         client.create_queue(queue).await.unwrap();
     }
@@ -217,6 +230,12 @@ async fn every_documented_span_and_event_is_seen_with_its_level_and_fields_and_n
     claims(&scene).await;
     settlements(&scene).await;
     leases(&scene).await;
+    // The senders to one queue are told.
+    scene
+        .run("alter table pgmq_notify.parked rename to not_there")
+        .await;
+    let untold = "senders could not be told whether the consumer sleeps";
+    scene.seen(untold, 1).await;
 
     scene.consumer.shutdown().await;
     check(&DOCUMENTED, &scene.recorder.all(), &UNSEEN, &["claimed"]);

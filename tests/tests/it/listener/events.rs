@@ -196,7 +196,8 @@ async fn a_payload_that_the_server_cannot_send_costs_a_session_and_no_later_even
         create schema pgmq_notify;
         create table pgmq_notify.installation as
           select null::text channels_prefix, '(?P<namespace>\w+)_queue' queue_naming_pattern,
-            true global_channel, false triggers_enabled",
+            true global_channel, false triggers_enabled, 'every' delivery,
+            '{}'::text[] namespaces_every, '{}'::text[] namespaces_wake_up",
     )
     .execute(&pool)
     .await

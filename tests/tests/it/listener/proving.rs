@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pgmq_notify_core::PgmqNotifyConfig;
+use pgmq_notify_core::{Delivery, PgmqNotifyConfig};
 use pgmq_notify_listener::{ListenerError, ListenerErrorKind, PgmqNotifyListener};
 use pgmq_notify_tests::{Pgmq, Server, Settings, Stop, TestDatabase};
 use sqlx::PgPool;
@@ -95,7 +95,9 @@ async fn a_trigger_of_an_older_configuration_is_told_with_the_remedy() {
 async fn another_configuration_than_the_installed_one_is_told_with_both_values() {
     let installed = PgmqNotifyConfig::new()
         .with_channels_prefix("theirs")
-        .with_global_channel(false);
+        .with_global_channel(false)
+        .with_namespace_delivery("mail", Delivery::Every)
+        .with_namespace_delivery("orders", Delivery::WakeUp);
     let database = TestDatabase::migrated(&installed).await;
     for (config, values) in [
         (
@@ -116,6 +118,28 @@ async fn another_configuration_than_the_installed_one_is_told_with_both_values()
             installed.clone().with_triggers_enabled(false),
             ["true", "false"],
         ),
+        (
+            installed.clone().with_delivery(Delivery::WakeUp),
+            ["delivery is \"every\" in the database", "\"wake_up\""],
+        ),
+        (
+            installed
+                .clone()
+                .with_namespace_delivery("orders", Delivery::Every),
+            ["\"orders\" is \"wake_up\" in the database", "\"every\""],
+        ),
+        (
+            installed
+                .clone()
+                .with_namespace_delivery("mail", Delivery::WakeUp),
+            ["\"mail\" is \"every\" in the database", "\"wake_up\""],
+        ),
+        (
+            installed
+                .clone()
+                .with_namespace_delivery("letters", Delivery::WakeUp),
+            ["\"letters\" is \"every\" in the database", "\"wake_up\""],
+        ),
     ] {
         let error = refused(database.pool(), &config).await;
         assert_eq!(error.kind(), ListenerErrorKind::Drift);
@@ -125,6 +149,45 @@ async fn another_configuration_than_the_installed_one_is_told_with_both_values()
     }
     let sizes = installed.with_max_payload_size(2_000).with_payload(false);
     connected(&database, &sizes).await;
+}
+
+#[tokio::test]
+async fn the_same_delivery_said_in_other_words_is_accepted() {
+    let installed = PgmqNotifyConfig::new()
+        .with_delivery(Delivery::WakeUp)
+        .with_namespace_delivery("it's {a}, \"b\"", Delivery::Every)
+        .with_namespace_delivery("orders", Delivery::WakeUp);
+    let database = TestDatabase::migrated(&installed).await;
+    connected(&database, &installed).await;
+    let shorter = PgmqNotifyConfig::new()
+        .with_delivery(Delivery::WakeUp)
+        .with_namespace_delivery("it's {a}, \"b\"", Delivery::Every);
+    connected(&database, &shorter).await;
+    let longer = installed.with_namespace_delivery("mail", Delivery::WakeUp);
+    connected(&database, &longer).await;
+}
+
+#[tokio::test]
+async fn a_migration_from_before_delivery_is_told_with_the_remedy() {
+    let config = PgmqNotifyConfig::new();
+    let database = TestDatabase::migrated(&config).await;
+    database
+        .run(
+            "alter table pgmq_notify.installation \
+             drop column delivery, drop column namespaces_every, drop column namespaces_wake_up; \
+             drop function pgmq_notify.route; \
+             create function pgmq_notify.route(queue_name text, out names text, out payload boolean) \
+             language plpgsql as 'begin end'",
+        )
+        .await
+        .unwrap();
+    let error = refused(database.pool(), &config).await;
+    assert_eq!(error.kind(), ListenerErrorKind::Drift);
+    for text in ["older", "delivery", "generate-migration"] {
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    database.migrate(&config).await;
+    connected(&database, &config).await;
 }
 
 #[tokio::test]

@@ -22,15 +22,33 @@ impl Dispatcher {
         match event {
             PgmqNotifyEvent::MessageReady(event) => {
                 let told = [event.msg_id];
-                self.told(&event.queue_name, &told, event.ready_at, event.visible_at);
+                self.told(
+                    &event.queue_name,
+                    &told,
+                    event.ready_at,
+                    event.visible_at,
+                    &event.wakes,
+                );
             }
             PgmqNotifyEvent::MessageWithPayload(event) => {
                 let told = [event.msg_id];
-                self.told(&event.queue_name, &told, event.ready_at, event.visible_at);
+                self.told(
+                    &event.queue_name,
+                    &told,
+                    event.ready_at,
+                    event.visible_at,
+                    &event.wakes,
+                );
             }
             PgmqNotifyEvent::BatchReady(event) => {
                 let told = &event.msg_ids;
-                self.told(&event.queue_name, told, event.ready_at, event.visible_at);
+                self.told(
+                    &event.queue_name,
+                    told,
+                    event.ready_at,
+                    event.visible_at,
+                    &event.wakes,
+                );
             }
             PgmqNotifyEvent::QueueCreated(event) => {
                 self.wants_refresh |= self.may_take(&event.queue_name, &event.namespace);
@@ -46,6 +64,7 @@ impl Dispatcher {
                     consumed.told = None;
                 }
                 self.schedule.wake_all(Reason::Reconnected);
+                self.parking.is_lost();
             }
             _ => {}
         }
@@ -58,12 +77,16 @@ impl Dispatcher {
         messages: &[i64],
         ready_at: SystemTime,
         visible_at: SystemTime,
+        wakes: &[i64],
     ) {
         // Both by the server's clock.
         let delay = visible_at.duration_since(ready_at).unwrap_or_default();
         let ids: Vec<QueueId> = self.ids(name).collect();
         let now = Instant::now();
         for id in ids {
+            if self.parking.is_for_others(id, wakes) {
+                continue;
+            }
             if !delay.is_zero() {
                 if let Some(at) = now.checked_add(delay) {
                     self.schedule.due(id, at);
@@ -79,6 +102,7 @@ impl Dispatcher {
                 }
             }
             let latest = messages.last().copied();
+            self.parking.told(id, ready_at, now);
             self.schedule.told(id, latest, now, fastrand::f64());
         }
     }

@@ -1,7 +1,7 @@
 //! Looks into queues: when, for how much, and what comes of it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -14,6 +14,7 @@ use crate::consumer::Order;
 use crate::consumer::claim::Claimed;
 use crate::consumer::claiming::{Ask, Batch, Visible, claim, read};
 use crate::consumer::held::Key;
+use crate::consumer::parking::Sight;
 use crate::consumer::queue::{Queue, QueueId};
 use crate::consumer::reason::Reason;
 use crate::consumer::schedule::{Holds, Seen, Turn};
@@ -66,6 +67,12 @@ impl Dispatcher {
             let ready = self.schedule.ready().max(1);
             let Some(turn) = self.schedule.next(may) else {
                 if self.schedule.ready() > 0 {
+                    let starving = self.schedule.waiting();
+                    let starving: Vec<QueueId> = starving
+                        .filter(|(id, reason)| room(*id, *reason) == Some(0))
+                        .map(|(id, _)| id)
+                        .collect();
+                    self.starve(&starving);
                     self.patience.begin();
                 }
                 return;
@@ -86,6 +93,7 @@ impl Dispatcher {
         };
         self.routes[consumed.queue.route].outstanding += asked;
         self.outstanding += asked;
+        self.parking.looks(id);
         self.engine.counters.woken(reason);
         self.engine.counted(|it| &it.claims);
         let queue = Arc::clone(&consumed.queue);
@@ -224,6 +232,14 @@ impl Dispatcher {
             },
         };
         self.schedule.looked(id, now, &seen, fastrand::f64());
+        let sight = Sight {
+            messages,
+            is_full: seen.is_full && messages > 0,
+            claimed: claimed_at(&batch, &queue),
+        };
+        if self.parking.looked(id, sight, asked.is_some(), now) {
+            self.schedule.wake(id, Reason::Attending);
+        }
         let waiting: Vec<(i64, Waiting)> = batch
             .messages
             .into_iter()
@@ -322,4 +338,11 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// When it was claimed, by the server's clock.
+fn claimed_at(batch: &Batch, queue: &Queue) -> Option<SystemTime> {
+    let timeout = Duration::from_secs(queue.vt_seconds.unsigned_abs().into());
+    let last = batch.messages.last()?;
+    last.message.visible_at.checked_sub(timeout)
 }

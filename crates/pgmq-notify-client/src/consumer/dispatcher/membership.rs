@@ -40,8 +40,11 @@ impl Dispatcher {
             self.leave(id);
         }
         for (route, found) in wanted {
-            if !self.queues.values().any(|it| it.queue.name == found.name) {
-                self.join(route, found);
+            let known = self.queues.values().map(|it| &it.queue);
+            let known = known.into_iter().find(|it| it.name == found.name);
+            match known.map(|it| it.id) {
+                Some(id) => self.watch(id, found),
+                None => self.join(route, found),
             }
         }
     }
@@ -74,6 +77,14 @@ impl Dispatcher {
             },
         );
         self.schedule.add(id, Instant::now());
+        self.watch(id, found);
+    }
+
+    /// A drain hears of nothing, and sleeps never.
+    fn watch(&mut self, id: QueueId, found: &Found) {
+        if self.listener.is_some() {
+            self.parking.watch(id, found.watched.clone());
+        }
     }
 
     pub(super) fn leave(&mut self, id: QueueId) {
@@ -86,6 +97,7 @@ impl Dispatcher {
             ids.retain(|it| *it != id);
         }
         self.schedule.remove(id);
+        self.parking.forget(id);
         self.forgo(consumed.ahead);
     }
 

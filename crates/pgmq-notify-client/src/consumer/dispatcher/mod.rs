@@ -21,6 +21,7 @@ use super::connection::OwnConnection;
 use super::engine::Engine;
 use super::handler::Outcome;
 use super::outage::Outage;
+use super::parking::Parking;
 use super::queue::{Found, Queue, QueueId};
 use super::reason::Reason;
 use super::schedule::Schedule;
@@ -34,10 +35,12 @@ mod hearing;
 mod looking;
 mod membership;
 mod pace;
+mod parking;
 mod route;
 mod stopping;
 
 use pace::Patience;
+use parking::Said;
 pub(crate) use route::Route;
 
 /// What the consumer's handle asks for.
@@ -104,10 +107,6 @@ struct Waiting {
     since: Instant,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives for one turn of the loop, on the stack"
-)]
 enum Happening {
     Command(Option<Command>),
     Looked(Looked),
@@ -115,6 +114,7 @@ enum Happening {
     Event(Option<PgmqNotifyEvent>),
     Settled(Settled),
     Refreshed(Result<Vec<Found>, Failure>),
+    Said(Said),
     Timer,
 }
 
@@ -131,6 +131,13 @@ pub(crate) struct Dispatcher {
     looking: FuturesUnordered<BoxFuture<'static, Looked>>,
     refreshing: Option<BoxFuture<'static, Result<Vec<Found>, Failure>>>,
     wants_refresh: bool,
+    /// When the queues are looked at for no other reason.
+    next_refresh: Option<Instant>,
+    safety_poll: Duration,
+    parking: Parking,
+    /// For what parking says; none while it says something.
+    speaking: Option<OwnConnection>,
+    saying: Option<BoxFuture<'static, Said>>,
     handlers: JoinSet<Ended>,
     /// As for a route.
     running: usize,
@@ -159,6 +166,7 @@ pub(crate) struct Parts {
     pub(crate) safety_poll: Duration,
     pub(crate) listener: Option<PgmqNotifyListener>,
     pub(crate) connections: Vec<OwnConnection>,
+    pub(crate) speaking: OwnConnection,
     pub(crate) settling: mpsc::Sender<Settlement>,
     pub(crate) settled: mpsc::Receiver<Settled>,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -166,6 +174,9 @@ pub(crate) struct Parts {
 
 impl Dispatcher {
     pub(crate) fn new(parts: Parts) -> Self {
+        let now = Instant::now();
+        // Of all consumers of a database hardly two draw the same; JSON knows it as an integer.
+        let consumer = fastrand::i64(1..1 << 53);
         Self {
             engine: parts.engine,
             routes: parts.routes,
@@ -174,11 +185,16 @@ impl Dispatcher {
             queues: HashMap::new(),
             by_name: HashMap::new(),
             schedule: Schedule::new(parts.safety_poll),
+            next_refresh: parts.listener.is_some().then(|| now + parts.safety_poll),
             listener: parts.listener,
             idle: parts.connections,
             looking: FuturesUnordered::new(),
             refreshing: None,
             wants_refresh: false,
+            safety_poll: parts.safety_poll,
+            parking: Parking::new(consumer, parts.safety_poll, now),
+            speaking: Some(parts.speaking),
+            saying: None,
             handlers: JoinSet::new(),
             running: 0,
             outstanding: 0,
@@ -199,6 +215,7 @@ impl Dispatcher {
     pub(crate) async fn run(&mut self) -> Option<Deadline> {
         loop {
             self.look();
+            self.say();
             if let Until::Drained(until) = self.until
                 && self.is_drained(until)
             {
@@ -228,6 +245,7 @@ impl Dispatcher {
                     }
                 }
                 Happening::Refreshed(Ok(found)) => self.consume(&found),
+                Happening::Said(said) => self.said(said),
                 Happening::Refreshed(Err(failure)) => {
                     let error = explained(&Call::new("look at the queues", &[]), failure);
                     let cause = &error as &dyn std::error::Error;
@@ -239,7 +257,13 @@ impl Dispatcher {
                     let now = Instant::now();
                     self.outage.expire(now);
                     self.schedule.expire(now, fastrand::f64);
+                    let wanted = self.parking.expire(now);
+                    self.want(wanted);
                     self.forgo_late(now);
+                    if self.next_refresh.is_some_and(|it| it <= now) {
+                        self.next_refresh = Some(now + self.safety_poll);
+                        self.wants_refresh = true;
+                    }
                 }
             }
         }
@@ -252,6 +276,8 @@ impl Dispatcher {
             self.outage.until(),
             self.patience.until(),
             self.late(),
+            self.parking.next_timer(),
+            self.next_refresh,
         ];
         let timer = timers.into_iter().flatten().min();
         let timer = async {
@@ -263,6 +289,12 @@ impl Dispatcher {
         let refreshed = async {
             match &mut self.refreshing {
                 Some(refreshing) => refreshing.await,
+                None => pending().await,
+            }
+        };
+        let said = async {
+            match &mut self.saying {
+                Some(saying) => saying.await,
                 None => pending().await,
             }
         };
@@ -288,6 +320,10 @@ impl Dispatcher {
             found = refreshed => {
                 self.refreshing = None;
                 Happening::Refreshed(found)
+            }
+            said = said => {
+                self.saying = None;
+                Happening::Said(said)
             }
             () = timer => Happening::Timer,
         }

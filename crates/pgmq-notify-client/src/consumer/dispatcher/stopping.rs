@@ -20,6 +20,12 @@ impl Dispatcher {
     /// Claims nothing more, gives back what has not begun, lets the handlers finish until `deadline`,
     /// and ends the others.
     pub(crate) async fn stop(mut self, deadline: Instant) -> usize {
+        let leaving = self.leave_senders();
+        let (aborted, _) = tokio::join!(self.stop_working(deadline), timeout_at(deadline, leaving));
+        aborted
+    }
+
+    async fn stop_working(&mut self, deadline: Instant) -> usize {
         self.settled.close();
         let ahead: Vec<VecDeque<Waiting>> = self
             .queues
