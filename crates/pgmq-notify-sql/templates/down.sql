@@ -9,6 +9,8 @@ begin
 end
 $pgmq_notify$;
 
+{%- let drop_parked = true %}
+
 {% include "remove/triggers.sql" %}
 
 {%- let names = ["message_inserted", "message_released", "queue_created", "queue_dropped", "queues", "install_triggers", "publish", "send", "send_batch", "send_topic", "send_batch_topic", "publish_released", "hidden_until", "set_vt", "create", "create_unlogged", "create_partitioned", "drop_queue", "publish_queue_created", "publish_queue_dropped", "wakes", "route", "channel_name", "namespace_of"] %}

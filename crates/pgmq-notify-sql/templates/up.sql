@@ -76,13 +76,15 @@
 
 {% include "objects/set_vt_without_triggers.sql" %}
 
+{%- let drop_parked = false %}
+
 {% include "remove/triggers.sql" %}
 
 {%- let names = ["message_inserted", "message_released", "queue_created", "queue_dropped", "queues", "install_triggers"] %}
 
 {% include "remove/functions.sql" %}
 {%- endif %}
-{%- if !parks %}
+{%- if !parks && triggers_enabled %}
 
 {%- let names = ["wakes"] %}
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, try_join_all};
-use pgmq_notify_core::{PgmqNotifyConfig, PgmqNotifyEvent};
+use pgmq_notify_core::{Delivery, PgmqNotifyConfig, PgmqNotifyEvent};
 use pgmq_notify_sql::Migration;
 use pgmq_notify_tests::{Heard, TestDatabase};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -14,17 +14,17 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::producers::partitioned_queue;
 
 /// How long the migration may hold up a writer, and what a loaded machine adds to it.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(750);
-const MACHINE: Duration = Duration::from_millis(500);
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_millis(750);
+pub(crate) const MACHINE: Duration = Duration::from_millis(500);
 
 fn migration() -> Migration {
     Migration::new(&PgmqNotifyConfig::new()).unwrap()
 }
 
 /// Everything that a catalog says about the schemas concerned, one line per fact.
-async fn catalog(database: &TestDatabase) -> Vec<String> {
+pub(crate) async fn catalog(database: &TestDatabase) -> Vec<String> {
     sqlx::query_scalar(
-        "with ours as (select oid, nspname, nspacl from pg_namespace where nspname in ('pgmq', 'pgmq_notify', 'public'))
+        "with ours as (select oid, nspname, coalesce(nspacl, acldefault('n', nspowner)) as nspacl from pg_namespace where nspname in ('pgmq', 'pgmq_notify', 'public'))
          select fact from (
            select concat_ws('|', 'schema', nspname, nspacl) from ours
            union all select concat_ws('|', 'relation', c.oid::regclass, relkind, relpersistence, relacl)
@@ -48,7 +48,7 @@ async fn catalog(database: &TestDatabase) -> Vec<String> {
     .unwrap()
 }
 
-async fn installation(database: &TestDatabase) -> String {
+pub(crate) async fn installation(database: &TestDatabase) -> String {
     sqlx::query_scalar("select i::text from pgmq_notify.installation i")
         .fetch_one(database.pool())
         .await
@@ -64,7 +64,7 @@ async fn create_queues(database: &TestDatabase, count: usize) {
         .unwrap();
 }
 
-async fn trigger_states(database: &TestDatabase) -> Vec<(String, i64)> {
+pub(crate) async fn trigger_states(database: &TestDatabase) -> Vec<(String, i64)> {
     sqlx::query_as("select trigger_state, count(*) from pgmq_notify.queues() group by 1 order by 1")
         .fetch_all(database.pool())
         .await
@@ -76,6 +76,10 @@ async fn down_leaves_the_catalog_as_up_found_it_and_up_twice_equals_up_once() {
     for config in [
         PgmqNotifyConfig::new(),
         PgmqNotifyConfig::new().with_triggers_enabled(false),
+        PgmqNotifyConfig::new().with_delivery(Delivery::WakeUp),
+        PgmqNotifyConfig::new()
+            .with_delivery(Delivery::WakeUp)
+            .with_triggers_enabled(false),
     ] {
         let migration = Migration::new(&config).unwrap();
         let database = TestDatabase::new().await;

@@ -18,4 +18,5 @@ mod namespaces;
 mod observed;
 mod producers;
 mod variable;
+mod wake_up_sql;
 mod without_triggers;

@@ -15,8 +15,11 @@
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     left join pg_catalog.pg_stat_activity a on a.pid = l.pid
     where l.granted and l.pid <> pg_catalog.pg_backend_pid()
-      and n.nspname = 'pgmq' and (c.relname like 'q\_%' or c.relname = 'meta')
-      and l.mode = any ({{ conflicting }})
+      and (
+        n.nspname = 'pgmq' and (c.relname like 'q\_%' or c.relname = 'meta')
+        and l.mode = any ({{ conflicting }})
+        or n.nspname = 'pgmq_notify' and c.relname = 'parked'
+      )
     group by l.pid
     having max(pg_catalog.clock_timestamp() - a.xact_start) > interval '1 second'
   ) b;

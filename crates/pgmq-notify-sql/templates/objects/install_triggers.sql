@@ -48,6 +48,12 @@ begin
       if busy is not null then
         execute format('lock table %s in share row exclusive mode', busy);
       end if;
+{%- if !parks %}
+      -- It is dropped below, for which whoever has looked into it has to end, and all who send would wait.
+      if to_regclass('pgmq_notify.parked') is not null then
+        lock table pgmq_notify.parked in access exclusive mode;
+      end if;
+{%- endif %}
       installed := 0;
       create or replace trigger pgmq_notify_queue_created after insert on pgmq.meta
         for each row execute function pgmq_notify.queue_created();

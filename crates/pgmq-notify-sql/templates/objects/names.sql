@@ -77,10 +77,11 @@ begin
       when route.namespace = any (i.namespaces_without_payload) then false
       else i.payload
     end,
+    -- The name of the table as PostgreSQL has it: cut off after 63 bytes.
     case
-      when route.namespace = any (i.namespaces_wake_up) then lower('q_' || route.queue_name)
+      when route.namespace = any (i.namespaces_wake_up) then lower('q_' || route.queue_name)::name::text
       when route.namespace = any (i.namespaces_every) or i.delivery = 'every' then ''
-      else lower('q_' || route.queue_name)
+      else lower('q_' || route.queue_name)::name::text
     end
   into channel, global_channel, max_payload_size, payload, parked
   from pgmq_notify.installation i;

@@ -9,8 +9,16 @@ create unlogged table if not exists pgmq_notify.parked (
 ) with (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0
 );
--- In this order what has expired is never read, however many old versions a long transaction keeps alive.
-create index if not exists parked_until_idx on pgmq_notify.parked (queue, parked_until);
+-- In its order what has expired is never read, however many old versions a long transaction keeps alive.
+-- Not by "if not exists": that locks the table until the commit even where there is nothing to do, and
+-- nobody could go to sleep.
+do $pgmq_notify$
+begin
+  if pg_catalog.to_regclass('pgmq_notify.parked_until_idx') is null then
+    create index parked_until_idx on pgmq_notify.parked (queue, parked_until);
+  end if;
+end
+$pgmq_notify$;
 comment on table pgmq_notify.parked is
   'Consumers that sleep, or would if they were not at work: senders to a queue with the delivery wake_up notify only if there is a row that has not expired.';
 comment on column pgmq_notify.parked.queue is
@@ -25,7 +33,7 @@ returns text
 language plpgsql volatile
 security definer
 set search_path = pg_catalog, pg_temp
--- A plan is kept, and the one for a table of one page reads all of it for as long as the session lasts.
+-- A table of one page PostgreSQL would read wholly, and keep to that in a session while the table grows.
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $pgmq_notify$
@@ -34,6 +42,11 @@ declare
   looked_at timestamp with time zone := clock_timestamp();
   names text;
 begin
+  -- The snapshot may be older than any row, so what it shows proves nothing: everybody is told. There is no
+  -- look either, which at SERIALIZABLE would be a conflict with who goes to sleep.
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    return '';
+  end if;
   select ',"wakes":[' || string_agg(chosen.consumer::text, ',') || ']' into names
   from (
     select latest.consumer
@@ -47,13 +60,11 @@ begin
     order by random()
     limit 2
   ) chosen;
-  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
-    return names;
-  end if;
-  -- The snapshot may be older than any row, so what it shows proves nothing: everybody is told.
-  return '';
+  return names;
 end
 $pgmq_notify$;
 comment on function pgmq_notify.wakes(text) is
   'For the end of an event: two consumers, by chance, of those that sleep at this queue (the name of its table), nothing where all are to be told, null where nobody is.';
 grant usage on schema pgmq_notify to public;
+-- It is not where the default privileges were changed.
+grant execute on function pgmq_notify.wakes(text) to public;

@@ -28,12 +28,7 @@ begin
   into names, channel, global_channel, max_size, payload, parked, attention
   from pgmq_notify.route(publish.queue_name) r;
 {%- if parks %}
-  -- A consumer that attends to the queue holds the lock, and need not be told.
-  if parked <> '' and not (
-    case when pg_try_advisory_lock_shared(attention) then pg_advisory_unlock_shared(attention) else false end
-  ) then
-    return;
-  end if;
+{% include "objects/check_attended.sql" %}
 {% include "objects/check_parked.sql" %}
 {%- endif %}
   copies := case when global_channel = '' then 1 else 2 end;

@@ -45,6 +45,8 @@ declare
   names text;
   channel text;
   global_channel text;
+  parked text;
+  attention bigint;
 {% include "objects/declare_publish.sql" %}
   msg_id bigint;
 begin
@@ -53,9 +55,13 @@ begin
     return;
   end if;
 {% include "objects/check_queue.sql" %}
-  select r.names, r.channel, r.global_channel
-  into names, channel, global_channel
+  select r.names, r.channel, r.global_channel, r.parked, r.attention
+  into names, channel, global_channel, parked, attention
   from pgmq_notify.route(publish_released.queue_name) r;
+{%- if parks %}
+{% include "objects/check_attended.sql" %}
+{% include "objects/check_parked.sql" %}
+{%- endif %}
   copies := case when global_channel = '' then 1 else 2 end;
 {% include "objects/message_times.sql" %}
   foreach msg_id in array msg_ids[1:{{ most_released }}] loop

@@ -24,6 +24,11 @@ begin
       if busy is not null then
         execute pg_catalog.format('lock table %s in access exclusive mode', busy);
       end if;
+{%- if drop_parked %}
+      if pg_catalog.to_regclass('pgmq_notify.parked') is not null then
+        lock table pgmq_notify.parked in access exclusive mode;
+      end if;
+{%- endif %}
       for doomed in
         select t.tgname, t.tgrelid::pg_catalog.regclass as relation
         from pg_catalog.pg_trigger t
