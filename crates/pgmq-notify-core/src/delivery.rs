@@ -16,7 +16,7 @@ pub enum Delivery {
     /// sent meanwhile.
     ///
     /// Who sleeps is known of a `Consumer` of the client crate. Without one nothing is published, except by
-    /// transactions above READ COMMITTED, which always notify.
+    /// transactions above READ COMMITTED, which notify unless a consumer is at work.
     WakeUp,
 }
 

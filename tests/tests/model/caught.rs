@@ -4,43 +4,57 @@
 //! cargo test -p pgmq-notify-tests --test model caught -- --nocapture --test-threads=1
 //! ```
 
-use crate::design::{Design, Fence, Flaw, Herd, LeaseStore};
+use crate::design::{Design, Flaw, LostSession};
 use crate::properties::Claim::{
-    LoadedQueueIsSilent, NoMessageWaitsForABusyConsumer, NoMessageWaitsWhileAllSleep,
+    LoadedQueueIsSilent, NoMessageWaitsForAFullConsumer, NoMessageWaitsWhileAllSleep,
 };
 use crate::scope::{Part, Scope};
 
 #[test]
 fn without_a_fence_a_sender_that_had_looked_commits_unnoticed() {
     Flaw::NoFence
-        .within(Scope::PLAIN)
+        .within(Scope::RACE)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
 #[test]
-fn a_fence_after_the_look_misses_who_commits_between_them() {
-    Flaw::FenceAfterLook
-        .within(Scope::PLAIN)
+fn a_look_before_the_note_misses_who_commits_between_them() {
+    Flaw::LookBeforeNote
+        .within(Scope::RACE)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
 #[test]
-fn a_fence_in_the_statement_of_the_look_is_newer_than_its_snapshot() {
-    Flaw::FenceAndLookInOneStatement
-        .within(Scope::PLAIN)
+fn a_fence_after_the_look_finds_out_that_a_sender_has_ended_and_not_what_it_left() {
+    Flaw::NoLookAfterFence
+        .within(Scope::RACE)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
 #[test]
-fn a_look_before_the_lease_is_committed_misses_who_sends_between_them() {
-    Flaw::LookBeforeLeaseIsCommitted
-        .within(Scope::PLAIN)
+fn a_note_in_the_statement_of_the_look_is_newer_than_its_snapshot() {
+    Flaw::NoteAndLookInOneStatement
+        .within(Scope::RACE)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
 #[test]
-fn above_read_committed_a_snapshot_hides_the_lease() {
-    let scope = Scope::PLAIN.with(Part::HigherIsolation);
+fn note_and_look_before_the_row_is_committed_miss_who_sends_after_them() {
+    Flaw::LookBeforeRowIsCommitted
+        .within(Scope::RACE)
+        .assert_violates(NoMessageWaitsWhileAllSleep);
+}
+
+#[test]
+fn a_note_before_the_unlock_misses_who_probes_between_them() {
+    Flaw::NoteBeforeUnlock
+        .within(Scope::RACE)
+        .assert_violates(NoMessageWaitsWhileAllSleep);
+}
+
+#[test]
+fn above_read_committed_a_snapshot_hides_the_row() {
+    let scope = Scope::RACE.with(Part::HigherIsolation);
     Flaw::NoRuleAboveReadCommitted
         .within(scope)
         .assert_violates(NoMessageWaitsWhileAllSleep);
@@ -48,22 +62,30 @@ fn above_read_committed_a_snapshot_hides_the_lease() {
 
 #[test]
 fn a_prepared_transaction_has_no_backend_but_will_commit() {
-    let scope = Scope::PLAIN.with(Part::Prepared);
+    let scope = Scope::RACE.with(Part::Prepared);
     Flaw::FenceWithoutPrepared
         .within(scope)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
 #[test]
-fn a_lease_that_is_not_refreshed_ends_under_a_sleeper() {
-    Flaw::LeaseNotRefreshed
-        .within(Scope::PLAIN)
+fn a_transaction_that_is_being_prepared_is_still_the_same_holder() {
+    let scope = Scope::RACE.with(Part::Prepared);
+    Flaw::HoldersByBackend
+        .within(scope)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
 #[test]
-fn a_consumer_stopped_past_its_lease_must_not_rely_on_it() {
-    let scope = Scope::PLAIN.with(Part::Stop);
+fn a_row_that_is_not_refreshed_ends_under_a_sleeper() {
+    Flaw::RowNotRefreshed
+        .within(Scope::RACE)
+        .assert_violates(NoMessageWaitsWhileAllSleep);
+}
+
+#[test]
+fn a_consumer_stopped_past_its_row_must_not_rely_on_it() {
+    let scope = Scope::RACE.with(Part::Stop);
     Flaw::StoppedConsumerGoesOn
         .within(scope)
         .assert_violates(NoMessageWaitsWhileAllSleep);
@@ -71,97 +93,72 @@ fn a_consumer_stopped_past_its_lease_must_not_rely_on_it() {
 
 #[test]
 fn a_listener_that_reconnects_must_say_so() {
-    let scope = Scope::PLAIN.with(Part::ConnectionLoss);
+    let scope = Scope::RACE.with(Part::ListenerLoss);
     Flaw::ReconnectSaysNothing
         .within(scope)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
-/// The leases of all are gone, too.
+/// The rows of all are gone, too.
 #[test]
 fn a_listener_that_reconnects_after_a_crash_of_the_server_must_say_so() {
-    let scope = Scope::PLAIN.with(Part::ServerCrash);
+    let scope = Scope::RACE.with(Part::ServerCrash);
     Flaw::ReconnectSaysNothing
         .within(scope)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
 #[test]
-fn a_busy_consumer_that_stays_parked_makes_senders_notify() {
-    Flaw::BusyConsumerStaysParked
-        .within(Scope::PLAIN)
+fn a_busy_consumer_that_does_not_attend_makes_senders_notify() {
+    Flaw::BusyDoesNotAttend
+        .within(Scope::RACE)
         .assert_violates(LoadedQueueIsSilent);
 }
 
 #[test]
-fn a_consumer_must_not_unpark_others() {
-    Flaw::BusyConsumerUnparksEverybody
-        .within(Scope::PLAIN)
-        .assert_violates(NoMessageWaitsForABusyConsumer);
-}
-
-#[test]
-fn a_transaction_that_is_being_prepared_is_still_the_same_holder() {
-    let design = Design {
-        fence: Fence::Holders,
-        ..Design::default()
-    }
-    .with(Flaw::HoldersByBackend);
-    design
-        .within(Scope::PLAIN.with(Part::Prepared))
+fn a_lock_that_is_held_although_its_consumer_sleeps_silences_everybody() {
+    Flaw::AttentionLapses
+        .within(Scope::RACE)
         .assert_violates(NoMessageWaitsWhileAllSleep);
 }
 
-/// With one number for all, lowering it unparks everybody, and not lowering it keeps a loaded queue notifying.
 #[test]
-fn a_sequence_cannot_be_lowered_and_cannot_be_left() {
-    let sequence = Design {
-        lease: LeaseStore::Sequence,
+fn a_consumer_that_took_what_it_can_must_wake_the_next() {
+    Flaw::NothingIsPassedOn
+        .within(Scope::PLAIN)
+        .assert_violates(NoMessageWaitsForAFullConsumer);
+}
+
+#[test]
+fn a_full_consumer_must_hand_on_what_it_is_told() {
+    Flaw::FullConsumerKeepsWakeUp
+        .within(Scope::PLAIN)
+        .assert_violates(NoMessageWaitsForAFullConsumer);
+}
+
+#[test]
+fn a_consumer_that_is_away_must_wake_others() {
+    Flaw::AwayWithoutWakeNext
+        .within(Scope::PLAIN)
+        .assert_violates(NoMessageWaitsForAFullConsumer);
+}
+
+#[test]
+fn a_consumer_that_leaves_must_wait_for_who_has_counted_on_it() {
+    let scope = Scope::PLAIN.with(Part::Leaving);
+    Flaw::LeavesAtOnce
+        .within(scope)
+        .assert_violates(NoMessageWaitsWhileAllSleep);
+}
+
+/// It parks in a new session and sleeps, while the server still holds the lock for the old one.
+#[test]
+fn a_consumer_that_forgets_the_session_it_has_lost_misses_what_is_sent_until_that_ends() {
+    let design = Design {
+        lost_session: LostSession::Forgets,
         ..Design::default()
     };
-    let lowered = sequence.with(Flaw::BusyConsumerUnparksEverybody);
-    lowered
-        .within(Scope::PLAIN)
-        .assert_violates(NoMessageWaitsForABusyConsumer);
-    let left = sequence.with(Flaw::BusyConsumerStaysParked);
-    left.within(Scope::PLAIN)
-        .assert_violates(LoadedQueueIsSilent);
-}
-
-#[test]
-fn one_woken_by_name_must_wake_the_next_if_a_message_is_left() {
-    let design = Design {
-        herd: Herd::One,
-        ..Design::default()
-    }
-    .with(Flaw::NothingIsPassedOn);
     design
-        .within(Scope::PLAIN)
-        .assert_violates(NoMessageWaitsForABusyConsumer);
-}
-
-#[test]
-fn one_woken_by_name_while_busy_must_hand_the_wake_up_on() {
-    let design = Design {
-        herd: Herd::One,
-        ..Design::default()
-    }
-    .with(Flaw::FullConsumerKeepsWakeUp);
-    design
-        .within(Scope::PLAIN)
-        .assert_violates(NoMessageWaitsForABusyConsumer);
-}
-
-/// The price of waking one: its wake-up dies with it. The others' safety poll finds the message.
-#[test]
-fn one_woken_by_name_that_dies_or_is_stopped_leaves_the_message_to_a_safety_poll() {
-    let design = Design {
-        herd: Herd::One,
-        ..Design::default()
-    };
-    for fault in [Part::ConsumerCrash, Part::Stop] {
-        design
-            .within(Scope::PLAIN.with(fault))
-            .assert_violates(NoMessageWaitsWhileAllSleep);
-    }
+        .within(Scope::RACE.with(Part::SessionOutlives))
+        .assert_violates(NoMessageWaitsWhileAllSleep);
 }

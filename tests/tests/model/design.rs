@@ -4,42 +4,29 @@ use crate::consumer::ParkingStep;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Design {
-    pub(crate) lease: LeaseStore,
-    pub(crate) fence: Fence,
-    pub(crate) herd: Herd,
+    pub(crate) names: Names,
+    pub(crate) lost_session: LostSession,
     pub(crate) flaw: Option<Flaw>,
 }
 
-/// What holds a parked consumer's lease.
+/// Whom a sender's event names, of those that have a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum LeaseStore {
-    /// A row for each consumer: read by snapshot, ends with its time, emptied by a crash of the server.
+pub(crate) enum Names {
+    /// One, whichever. It is the hardest case: who has been named and cannot look has to wake the next.
     #[default]
-    UnloggedTable,
-    /// One number for the queue, the time until which anybody is parked: read as it is, ends with its time.
-    Sequence,
-    /// A shared session lock: read as it is, ends with the session, never with time.
-    AdvisoryLock,
-}
-
-/// How a consumer that has parked waits for the senders that cannot know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Fence {
-    /// Until nobody holds a write lock on the queue table.
-    #[default]
-    Anybody,
-    /// Until those who held one when it parked have ended. Senders that begin later see the lease.
-    Holders,
-}
-
-/// Whom a sender's notification wakes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Herd {
-    /// Every consumer that listens.
-    #[default]
-    All,
-    /// One of the parked, by name. A consumer that finds more than it can take wakes the next.
     One,
+    /// Two, which are all that there are here.
+    Two,
+}
+
+/// What a consumer does that gives up the session in which it attended, or in which it may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LostSession {
+    /// Parks in a new one, and sleeps.
+    Forgets,
+    /// And parks once more when the server has ended the old one, which it does after two seconds.
+    #[default]
+    Outwaits,
 }
 
 /// One sentence of the protocol, left out or changed.
@@ -47,32 +34,46 @@ pub(crate) enum Herd {
 pub(crate) enum Flaw {
     /// Nobody asks for write locks.
     NoFence,
-    /// The fence is asked after the look.
-    FenceAfterLook,
-    /// Fence and look are one statement, so the look's snapshot is older than the fence's answer.
-    FenceAndLookInOneStatement,
-    /// Fence and look come before the lease's transaction commits.
-    LookBeforeLeaseIsCommitted,
+    /// The look comes first, then it is noted who holds a write lock.
+    LookBeforeNote,
+    /// Who holds a write lock is noted and waited for, and nobody looks again afterwards.
+    NoLookAfterFence,
+    /// Note and look are one statement, so the look's snapshot is older than what is noted.
+    NoteAndLookInOneStatement,
+    /// Note and look come before the row's transaction commits.
+    LookBeforeRowIsCommitted,
+    /// Who holds a write lock is noted before the lock of who attends is given back.
+    NoteBeforeUnlock,
+    /// The lock of who attends is given back before the row is committed.
+    UnlockBeforeRow,
     /// The fence knows only write locks of running backends (`pid is not null`).
     FenceWithoutPrepared,
     /// A transaction that holds a lock is known by its backend, and PREPARE TRANSACTION leaves it without one.
     HoldersByBackend,
     /// Above READ COMMITTED the trigger believes its snapshot.
     NoRuleAboveReadCommitted,
-    /// A sleeping consumer does not refresh its lease.
-    LeaseNotRefreshed,
-    /// A consumer that was stopped past its lease goes on where it was.
+    /// The trigger looks for rows first, then whether somebody attends.
+    RowsBeforeProbe,
+    /// A sleeping consumer does not refresh its row.
+    RowNotRefreshed,
+    /// A consumer that was stopped past its row goes on where it was.
     StoppedConsumerGoesOn,
     /// A listener that made a new session does not say so.
     ReconnectSaysNothing,
-    /// A consumer that found work keeps its lease.
-    BusyConsumerStaysParked,
-    /// A consumer that found work ends the leases of all. Only so could a lease that is one number be ended early.
-    BusyConsumerUnparksEverybody,
-    /// A consumer that took what it can does not look whether more is there.
+    /// A busy consumer does not take the lock.
+    BusyDoesNotAttend,
+    /// A consumer that attends takes that for over, and its session still holds the lock.
+    AttentionLapses,
+    /// A consumer that attended never notices that it has lost the lock.
+    AttendsForEver,
+    /// A consumer that took what it can does not tell others that more may be there.
     NothingIsPassedOn,
-    /// A wake-up that reaches a consumer with all handlers running waits until one of them is done.
+    /// An event that reaches a consumer without a free handler waits until there is one.
     FullConsumerKeepsWakeUp,
+    /// A consumer without a free handler deletes its row, and wakes nobody.
+    AwayWithoutWakeNext,
+    /// A consumer that ends wakes another one at once, without waiting for who may have counted on it.
+    LeavesAtOnce,
 }
 
 impl Design {
@@ -87,45 +88,17 @@ impl Design {
         self.flaw == Some(flaw)
     }
 
-    /// What a consumer does after a claim that found nothing.
+    /// What a consumer does until its row can be relied on.
     pub(crate) fn parking(self) -> &'static [ParkingStep] {
-        use ParkingStep::{
-            CheckHolders, CommitLease, Fence as AskFence, LocksAndSnapshot, Look, NoteHolders,
-            Snapshot,
-        };
+        use ParkingStep::{CommitRow, Look, Note, NoteInSnapshot, Snapshot, Unlock};
         match self.flaw {
-            Some(Flaw::NoFence) => &[CommitLease, Look],
-            Some(Flaw::FenceAfterLook) => &[CommitLease, Look, AskFence],
-            Some(Flaw::FenceAndLookInOneStatement) => &[CommitLease, Snapshot, LocksAndSnapshot],
-            Some(Flaw::LookBeforeLeaseIsCommitted) => &[AskFence, Look, CommitLease],
-            _ => match self.fence {
-                Fence::Anybody => &[CommitLease, AskFence, Look],
-                Fence::Holders => &[CommitLease, NoteHolders, CheckHolders, Look],
-            },
+            Some(Flaw::NoFence) => &[CommitRow, Unlock, Look],
+            Some(Flaw::LookBeforeNote) => &[CommitRow, Unlock, Look, Note],
+            Some(Flaw::NoteAndLookInOneStatement) => &[CommitRow, Unlock, Snapshot, NoteInSnapshot],
+            Some(Flaw::LookBeforeRowIsCommitted) => &[Unlock, Note, Look, CommitRow],
+            Some(Flaw::NoteBeforeUnlock) => &[CommitRow, Note, Unlock, Look],
+            Some(Flaw::UnlockBeforeRow) => &[Unlock, CommitRow, Note, Look],
+            _ => &[CommitRow, Unlock, Note, Look],
         }
-    }
-
-    /// The step with which a consumer starts again that could not sleep.
-    pub(crate) fn repeats_from(self) -> u8 {
-        let first = |step| matches!(step, ParkingStep::CommitLease | ParkingStep::NoteHolders);
-        u8::try_from(
-            self.parking()
-                .iter()
-                .take_while(|step| first(**step))
-                .count(),
-        )
-        .unwrap()
-    }
-}
-
-impl LeaseStore {
-    /// Whether a sender's snapshot decides which leases it sees.
-    pub(crate) fn is_read_by_snapshot(self) -> bool {
-        self == Self::UnloggedTable
-    }
-
-    /// Whether it is the session's and gone with it, instead of ending by itself when its time is over.
-    pub(crate) fn belongs_to_the_session(self) -> bool {
-        self == Self::AdvisoryLock
     }
 }

@@ -65,11 +65,6 @@ impl Protocol {
 }
 
 impl Design {
-    /// Everything that is claimed, whatever happens.
-    pub(crate) fn in_any_case(self) -> Protocol {
-        self.within(Scope::EVERYTHING)
-    }
-
     pub(crate) fn within(self, scope: Scope) -> Protocol {
         Protocol {
             design: self,
@@ -104,12 +99,15 @@ impl Protocol {
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Design {
-            lease,
-            fence,
-            herd,
+            names,
+            lost_session,
             flaw,
         } = self.design;
-        write!(f, "{lease:?}, fence {fence:?}, wakes {herd:?}")?;
+        write!(
+            f,
+            "names {names:?}, lost session: {lost_session:?}, {}",
+            self.scope
+        )?;
         flaw.map_or(Ok(()), |flaw| write!(f, ", {flaw:?}"))
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`sender`] | a transaction that inserts: lock, row, the trigger's look, commit step by step, savepoints, prepared |
-//! | [`consumer`] | claim, park, fence, look, sleep, and what may befall a consumer |
+//! | [`sender`] | a transaction that inserts: lock, message, the trigger's two looks, commit step by step, savepoints, prepared |
+//! | [`consumer`] | look, park, attend, wake the next, leave, and what may befall a consumer |
 //! | [`design`] | the protocol's choices, and its flaws: one sentence left out or changed, each |
 //! | [`scope`] | which faults and kinds of senders take part |
 //! | [`state`] | everything together, and what each sees of the others |
@@ -16,11 +16,12 @@
 //! | [`properties`] | what has to hold, in every reachable state |
 //! | [`explore`] | running the checker |
 //! | [`trace`] | a counterexample, told in sentences |
-//! | [`holds`], [`caught`], [`reachable`] | the tests |
+//! | [`holds`], [`caught`], [`prices`], [`reachable`] | the tests |
 //!
 //! Nothing here is fair or fast: a step that is possible may be taken now, later or never. A proof that needs no
 //! timer, no luck and no second notification is what is wanted. So the safety poll is possible at any time, and no
-//! property relies on it.
+//! property relies on it. Time is relied upon where the protocol itself repeats something: a consumer that attends looks
+//! again and wakes others again, one that is away wakes others again, and one that awaits a transaction asks again.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,6 +37,7 @@ mod consumer;
 mod design;
 mod explore;
 mod holds;
+mod prices;
 mod properties;
 mod protocol;
 mod reachable;

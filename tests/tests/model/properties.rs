@@ -2,26 +2,28 @@
 
 use stateright::Property;
 
-use crate::consumer::Activity;
-use crate::design::{Flaw, Herd};
+use crate::consumer::{Attention, Life, Row};
 use crate::protocol::Protocol;
+use crate::scope::Part;
 use crate::sender::{Phase, Sender};
-use crate::state::State;
+use crate::state::{Lock, State};
 
 /// What is claimed of a design.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// The three that follow.
+    /// The three that follow. Where consumers may die or be stopped, the first two are claimed of states in which all
+    /// run: what was left to one of those is the price, see [`prices`](crate::prices).
     All,
-    /// The two that follow.
-    NoMessageWaits,
     /// Whenever a message is visible, some consumer that runs is awake, or is about to be woken. Stronger than what is
     /// needed: it holds while other transactions are open, too.
     NoMessageWaitsWhileAllSleep,
-    /// No message waits for a consumer whose handlers are all at work, while another one sleeps.
-    NoMessageWaitsForABusyConsumer,
-    /// While those who hold leases are at work, a sender at READ COMMITTED sends nothing.
+    /// No message waits for a consumer without a free handler, which has told others and will not again, while another
+    /// one sleeps.
+    NoMessageWaitsForAFullConsumer,
+    /// While a consumer attends, no sender notifies.
     LoadedQueueIsSilent,
+    /// The first one, also of those that are left when others have died or are stopped.
+    NoMessageWaitsWhileTheOthersSleep,
     /// Not claimed: that this never happens. See [`reachable`](crate::reachable).
     Reachable(Example),
 }
@@ -32,7 +34,11 @@ pub(crate) enum Example {
     EverybodySleepsBesideAnOpenTransaction,
     TransactionCommitsUnnoticed,
     ConsumerIsFencedByAPreparedTransaction,
-    StoppedConsumerLosesItsLease,
+    ConsumerAttendsWhileAnotherSleeps,
+    FullConsumerIsAwayWhileAnotherSleeps,
+    StoppedConsumerHasLostRowAndLock,
+    ConsumerAttendsWithoutLock,
+    LostSessionHoldsTheLock,
     MessageOutlivesEveryConsumer,
 }
 
@@ -43,35 +49,42 @@ impl Claim {
     }
 
     pub(crate) fn properties(self) -> Vec<Property<Protocol>> {
-        let both = |first: Self, second: Self| {
-            first
-                .properties()
-                .into_iter()
-                .chain(second.properties())
-                .collect()
-        };
         match self {
-            Self::All => both(Self::NoMessageWaits, Self::LoadedQueueIsSilent),
-            Self::NoMessageWaits => both(
+            Self::All => [
                 Self::NoMessageWaitsWhileAllSleep,
-                Self::NoMessageWaitsForABusyConsumer,
-            ),
+                Self::NoMessageWaitsForAFullConsumer,
+                Self::LoadedQueueIsSilent,
+            ]
+            .into_iter()
+            .flat_map(Self::properties)
+            .collect(),
             Self::NoMessageWaitsWhileAllSleep => {
                 vec![Property::always(
                     "no message waits while every consumer sleeps",
-                    |_, state| !waits_while_all_sleep(state),
+                    |protocol, state| {
+                        is_about_less(*protocol, state) || !waits_while_all_sleep(state)
+                    },
                 )]
             }
-            Self::NoMessageWaitsForABusyConsumer => {
+            Self::NoMessageWaitsForAFullConsumer => {
                 vec![Property::always(
-                    "no message waits for a busy consumer while another sleeps",
-                    |protocol, state| !waits_for_a_busy_consumer(*protocol, state),
+                    "no message waits for a full consumer while another sleeps",
+                    |protocol, state| {
+                        is_about_less(*protocol, state)
+                            || !waits_for_a_full_consumer(*protocol, state)
+                    },
                 )]
             }
             Self::LoadedQueueIsSilent => {
                 vec![Property::always(
                     "a loaded queue sends no notification",
                     |_, state: &State| !state.needless_notification,
+                )]
+            }
+            Self::NoMessageWaitsWhileTheOthersSleep => {
+                vec![Property::always(
+                    "no message waits while every consumer sleeps that is left",
+                    |_, state| !waits_while_all_sleep(state),
                 )]
             }
             Self::Reachable(_) => vec![Property::sometimes(
@@ -82,65 +95,71 @@ impl Claim {
     }
 }
 
-fn waits_while_all_sleep(state: &State) -> bool {
-    let mut running = state
-        .consumers
-        .iter()
-        .filter(|consumer| consumer.runs())
-        .peekable();
-    state.visible > 0
-        && running.peek().is_some()
-        && running.all(|consumer| consumer.sleeps_undisturbed())
+/// Somebody is dead or stopped who may have been told.
+fn is_about_less(protocol: Protocol, state: &State) -> bool {
+    let mayhem = protocol.scope.has(Part::Crash) || protocol.scope.has(Part::Stop);
+    mayhem && protocol.scope.consumers > 1 && state.consumers.iter().any(|it| !it.runs())
 }
 
-fn waits_for_a_busy_consumer(protocol: Protocol, state: &State) -> bool {
-    let running = || state.consumers.iter().filter(|consumer| consumer.runs());
-    // Where one is woken by name, a full consumer hands on what it is told.
-    let hands_on =
-        protocol.design.herd == Herd::One && !protocol.design.has(Flaw::FullConsumerKeepsWakeUp);
+/// Whoever leaves wakes another one before it is gone.
+fn running(state: &State) -> impl Iterator<Item = usize> + Clone {
+    (0..state.consumers.len())
+        .filter(|index| state.consumers[*index].runs() || state.consumers[*index].leaves())
+}
+
+fn waits_while_all_sleep(state: &State) -> bool {
+    let sleeps = |index| state.sleeps_undisturbed(index);
+    state.visible > 0 && running(state).next().is_some() && running(state).all(sleeps)
+}
+
+fn waits_for_a_full_consumer(protocol: Protocol, state: &State) -> bool {
+    let sleeps = |index| state.sleeps_undisturbed(index);
+    let keeps = |index: usize| {
+        let consumer = state.consumers[index];
+        consumer.full
+            && consumer.listens
+            && !protocol.wakes_next(consumer)
+            && !state.is_about_to_look(consumer)
+    };
     state.visible > 0
-        && running().any(|consumer| consumer.sleeps_undisturbed())
-        && running().all(|consumer| {
-            let full =
-                consumer.activity == Activity::Full && !(hands_on && consumer.will_be_told());
-            full || consumer.sleeps_undisturbed()
-        })
+        && running(state).any(sleeps)
+        && running(state).all(|index| keeps(index) || sleeps(index))
 }
 
 impl Example {
     fn is(self, state: &State) -> bool {
-        let asleep = state
-            .consumers
-            .iter()
-            .all(|consumer| consumer.runs() && consumer.sleeps_undisturbed());
-        let any_sender = |holds: fn(&Sender) -> bool| state.senders.iter().any(holds);
+        let asleep = |index| state.sleeps_undisturbed(index);
+        let any_sender = |is: fn(&Sender) -> bool| state.senders.iter().any(is);
+        let mut consumers = state.consumers.iter();
         match self {
             Self::EverybodySleepsBesideAnOpenTransaction => {
-                asleep
-                    && any_sender(|sender| sender.phase == Phase::Open && sender.holds_write_lock())
+                (0..2).all(asleep)
+                    && any_sender(|it| it.phase == Phase::Open && it.holds_write_lock())
             }
             Self::TransactionCommitsUnnoticed => {
-                let told = state
-                    .consumers
-                    .iter()
-                    .any(|consumer| consumer.will_be_told());
-                !told && state.visible > 0 && any_sender(|sender| sender.phase == Phase::Visible)
+                let told = consumers.any(|it| it.will_be_told());
+                !told && state.visible > 0 && any_sender(|it| it.phase == Phase::Visible)
             }
             Self::ConsumerIsFencedByAPreparedTransaction => {
-                let prepared = any_sender(|sender| sender.phase == Phase::Prepared);
-                let alone =
-                    !any_sender(|sender| !matches!(sender.phase, Phase::Idle | Phase::Prepared));
-                prepared && alone && state.consumers.iter().any(|consumer| consumer.fenced)
+                let is_alone = !any_sender(|it| !matches!(it.phase, Phase::Idle | Phase::Prepared));
+                is_alone && consumers.any(|it| it.row == Row::Valid && !it.awaits.is_empty())
             }
-            Self::StoppedConsumerLosesItsLease => {
-                state.consumers.iter().any(|consumer| consumer.stopped)
+            Self::ConsumerAttendsWhileAnotherSleeps => {
+                state.lock == Lock::Of(0) && state.visible > 0 && asleep(1)
             }
+            Self::FullConsumerIsAwayWhileAnotherSleeps => {
+                let away = consumers.any(|it| it.full && it.row == Row::Away);
+                away && state.visible > 0 && (0..2).any(asleep)
+            }
+            Self::StoppedConsumerHasLostRowAndLock => {
+                consumers.any(|it| it.life == Life::Stopped && it.broken)
+            }
+            Self::ConsumerAttendsWithoutLock => {
+                consumers.any(|it| it.attention == Attention::Yes && it.broken)
+            }
+            Self::LostSessionHoldsTheLock => state.lock == Lock::OfLostSession,
             Self::MessageOutlivesEveryConsumer => {
-                state.visible > 0
-                    && state
-                        .consumers
-                        .iter()
-                        .all(|consumer| consumer.activity == Activity::Gone)
+                state.visible > 0 && consumers.all(|it| it.life == Life::Gone)
             }
         }
     }

@@ -4,10 +4,11 @@
 //!
 //! 1. An insert takes `RowExclusiveLock` on the queue table *before* the statement's snapshot, and holds it until the
 //!    transaction ends.
-//! 2. The trigger's query runs under a new snapshot at READ COMMITTED, and under the transaction's first one above.
+//! 2. The trigger looks after the insert, in two steps. It probes the lock of who attends, which knows no snapshots;
+//!    then it looks for rows, at READ COMMITTED in a new snapshot.
 //! 3. A commit makes the rows visible, then releases the locks, then signals the listeners. Listeners may read the
 //!    notification from the moment the rows are visible.
-//! 4. Back to a savepoint means: rows, locks and notifications since then are gone.
+//! 4. Back to a savepoint means: rows, locks and notifications since then are gone. The transaction is the same.
 //! 5. `PREPARE TRANSACTION` fails after NOTIFY. A prepared transaction keeps its locks, without a backend.
 
 use crate::state::Consumers;
@@ -17,9 +18,13 @@ use crate::state::Consumers;
 pub(crate) struct Sender {
     pub(crate) phase: Phase,
     pub(crate) isolation: Isolation,
-    /// Whether the transaction's snapshot holds a lease. Used above READ COMMITTED only, and there only by a trigger
+    /// Whether the transaction's snapshot holds a row. Used above READ COMMITTED only, and there only by a trigger
     /// that believes it.
-    pub(crate) snapshot_has_lease: bool,
+    pub(crate) snapshot_has_row: bool,
+    /// Whom it would notify if nobody attends: of a trigger that looks for rows first.
+    pub(crate) found: Consumers,
+    /// It took the queue for unattended although a consumer attended to it.
+    pub(crate) misjudged: bool,
     pub(crate) work: Work,
     /// What happened since the savepoint, if there is one.
     pub(crate) since_savepoint: Option<Work>,
@@ -31,11 +36,13 @@ pub(crate) enum Phase {
     Idle,
     /// In a transaction, between statements.
     Open,
-    /// The row is inserted, its lock held, and the trigger has not looked for leases yet.
+    /// The message is inserted, its lock held, and the trigger has not looked at anything yet.
     Inserted,
+    /// The trigger has made the first of its two looks.
+    Between,
     /// Prepared: whoever did it is gone, the locks are not.
     Prepared,
-    /// Commit is half done: rows are visible, locks still held.
+    /// Commit is half done: messages are visible, locks still held.
     Visible,
 }
 
@@ -47,21 +54,25 @@ pub(crate) enum Isolation {
     Above,
 }
 
-/// Rows inserted and consumers to notify at commit.
+/// Messages inserted and consumers to notify at commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Work {
-    pub(crate) rows: u8,
+    pub(crate) messages: u8,
     pub(crate) wakes: Consumers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SenderStep {
-    Begin(Isolation),
-    Insert,
+    /// Takes a snapshot, of which the trigger may make something.
+    Begin,
+    /// The first statement of its transaction, unless it has begun.
+    Insert(Isolation),
     /// Sets a savepoint, then inserts.
     InsertBehindSavepoint,
-    /// The trigger looks for leases and queues a notification for these: all, one, or nobody.
-    Look(Consumers),
+    /// The trigger tries the lock of who attends, shared, and gives it back.
+    Probe,
+    /// The trigger looks for rows and chooses these, or everybody, or nobody.
+    LookForRows(Consumers),
     RollbackToSavepoint,
     Commit,
     ReleaseLocks,
@@ -74,22 +85,22 @@ pub(crate) enum SenderStep {
 impl Sender {
     /// Whether `pg_locks` shows a write lock of this transaction on the queue table.
     pub(crate) fn holds_write_lock(self) -> bool {
-        self.all_work().rows > 0
+        self.all_work().messages > 0
     }
 
-    /// Rows that a commit would make visible.
-    pub(crate) fn uncommitted_rows(self) -> u8 {
+    /// Messages that a commit would make visible.
+    pub(crate) fn uncommitted(self) -> u8 {
         if self.phase == Phase::Visible {
             0
         } else {
-            self.all_work().rows
+            self.all_work().messages
         }
     }
 
     pub(crate) fn all_work(self) -> Work {
         let since = self.since_savepoint.unwrap_or_default();
         Work {
-            rows: self.work.rows + since.rows,
+            messages: self.work.messages + since.messages,
             wakes: self.work.wakes.with(since.wakes),
         }
     }

@@ -1,13 +1,15 @@
 //! A counterexample in sentences, one a step, with what is true after it.
 
+mod sentences;
+
 use std::fmt;
 
 use stateright::{Model, Path};
 
-use crate::consumer::{Activity, ConsumerStep, ParkingStep};
+use crate::consumer::{Consumer, Life, Row};
 use crate::protocol::{Protocol, Step};
-use crate::sender::{Isolation, SenderStep};
-use crate::state::{Consumers, State};
+use crate::state::{Lock, State};
+use sentences::sentence;
 
 pub(crate) struct Trace {
     path: Vec<(State, Option<Step>)>,
@@ -32,109 +34,12 @@ impl fmt::Display for Trace {
         for (number, (before, step)) in self.path.iter().enumerate() {
             if let Some(step) = *step {
                 let after = self.protocol.next_state(before, step).unwrap();
-                writeln!(
-                    f,
-                    "{:>3}. {}{}",
-                    number + 1,
-                    sentence(before, step),
-                    outcome(before, &after)
-                )?;
+                let (sentence, outcome) = (sentence(before, step), outcome(before, &after));
+                writeln!(f, "{:>3}. {sentence}{outcome}", number + 1)?;
             }
         }
         Ok(())
     }
-}
-
-fn sentence(before: &State, step: Step) -> String {
-    match step {
-        Step::Sender(index, step) => format!("sender {} {}", name(index), of_sender(step)),
-        Step::Consumer(index, step) => format!(
-            "consumer {} {}",
-            index + 1,
-            of_consumer(before, index, step)
-        ),
-        Step::ServerCrash => "the server crashes and comes back: no leases, no sessions".to_owned(),
-    }
-}
-
-fn of_sender(step: SenderStep) -> String {
-    let said = match step {
-        SenderStep::Begin(Isolation::ReadCommitted) => "begins at READ COMMITTED",
-        SenderStep::Begin(Isolation::Above) => "begins above READ COMMITTED and takes its snapshot",
-        SenderStep::Insert => "takes the write lock and inserts",
-        SenderStep::Look(wakes) if wakes.is_empty() => {
-            "looks for a lease: none, so nobody will be notified"
-        }
-        SenderStep::Look(Consumers::EVERYBODY) => "looks for a lease: everybody will be notified",
-        SenderStep::Look(wakes) => {
-            return format!(
-                "looks for a lease: consumer {} will be notified",
-                wakes.iter().next().unwrap() + 1
-            );
-        }
-        SenderStep::InsertBehindSavepoint => "sets a savepoint, takes the write lock and inserts",
-        SenderStep::RollbackToSavepoint => "rolls back to its savepoint",
-        SenderStep::Commit => "commits: its rows are visible, its locks still held",
-        SenderStep::ReleaseLocks => "releases its locks: the commit is complete",
-        SenderStep::Rollback => "rolls back",
-        SenderStep::Prepare => "prepares its transaction, if it has not notified",
-        SenderStep::CommitPrepared => {
-            "commits the prepared transaction: its rows are visible, its locks still held"
-        }
-        SenderStep::RollbackPrepared => "rolls the prepared transaction back",
-    };
-    said.to_owned()
-}
-
-fn of_consumer(before: &State, index: usize, step: ConsumerStep) -> String {
-    let holders = before.lock_holders();
-    let held = if holders.is_empty() {
-        "nobody"
-    } else {
-        "somebody does"
-    };
-    let visible = if before.visible == 0 {
-        "nothing visible"
-    } else {
-        "a message is visible"
-    };
-    let consumer = before.consumers[index];
-    let said = match step {
-        ConsumerStep::Claim | ConsumerStep::ClaimUntold if before.visible == 0 => {
-            "claims and finds nothing"
-        }
-        ConsumerStep::Claim | ConsumerStep::ClaimUntold => "claims a message",
-        ConsumerStep::PassOn(None) => "wakes nobody else",
-        ConsumerStep::PassOn(Some(next)) => return format!("wakes consumer {}", next + 1),
-        ConsumerStep::Finish => "is done with a message",
-        ConsumerStep::Park(ParkingStep::CommitLease) => "commits its lease: it is parked",
-        ConsumerStep::Park(ParkingStep::Fence) => {
-            return format!("asks who holds a write lock: {held}");
-        }
-        ConsumerStep::Park(ParkingStep::NoteHolders) => {
-            return format!("notes who holds a write lock: {held}");
-        }
-        ConsumerStep::Park(ParkingStep::CheckHolders) if consumer.awaits.is_empty() => {
-            "sees that those have ended"
-        }
-        ConsumerStep::Park(ParkingStep::CheckHolders) => "sees that one of those has not ended",
-        ConsumerStep::Park(ParkingStep::Look) => return format!("looks into the queue: {visible}"),
-        ConsumerStep::Park(ParkingStep::Snapshot) => {
-            return format!("begins a statement; in its snapshot {visible}");
-        }
-        ConsumerStep::Park(ParkingStep::LocksAndSnapshot) => {
-            return format!("asks in that statement who holds a write lock: {held}");
-        }
-        ConsumerStep::Wake => "wakes up",
-        ConsumerStep::Poll => "wakes for its safety poll",
-        ConsumerStep::Relisten => "listens again, in a new session",
-        ConsumerStep::LoseConnection => "loses its listening session",
-        ConsumerStep::Continue => "is continued",
-        ConsumerStep::Crash => "dies",
-        ConsumerStep::Restart => "is started anew and listens",
-        ConsumerStep::LeaseExpires => "is past the time of its lease",
-    };
-    said.to_owned()
 }
 
 /// The part of the state that a reader would otherwise have to keep in mind.
@@ -143,35 +48,40 @@ fn outcome(before: &State, after: &State) -> String {
     if before.visible != after.visible {
         changes.push(format!("{} visible", after.visible));
     }
-    if before.leases != after.leases {
-        let parked: Vec<_> = after
-            .leases
-            .iter()
-            .map(|consumer| (consumer + 1).to_string())
-            .collect();
-        changes.push(if parked.is_empty() {
-            "no leases".to_owned()
+    if before.rows != after.rows {
+        let rows: Vec<_> = after.rows.iter().map(|it| (it + 1).to_string()).collect();
+        changes.push(if rows.is_empty() {
+            "no rows".to_owned()
         } else {
-            format!("leases of {}", parked.join(", "))
+            format!("rows of {}", rows.join(", "))
         });
     }
-    for (before, after) in before.consumers.iter().zip(&after.consumers) {
-        let was_parking = matches!(before.activity, Activity::Parking(_));
-        let change = match after.activity {
-            _ if after.stopped && !before.stopped => "it is stopped",
-            Activity::Claiming if was_parking => "claims again",
-            Activity::Asleep if was_parking => "sleeps",
-            _ => continue,
-        };
-        changes.push(change.to_owned());
+    if before.lock != after.lock {
+        changes.push(match after.lock {
+            Lock::Free => "nobody holds the lock".to_owned(),
+            Lock::Of(consumer) => format!("{} holds the lock", consumer + 1),
+            Lock::OfLostSession => "a lost session holds the lock".to_owned(),
+        });
     }
-    changes
-        .iter()
-        .map(|change| format!(" [{change}]"))
-        .collect::<Vec<_>>()
-        .concat()
+    for (index, (was, is)) in before.consumers.iter().zip(&after.consumers).enumerate() {
+        let slept = before.sleeps_undisturbed(index);
+        let change = if is.life == Life::Stopped && was.life != Life::Stopped {
+            "it is stopped"
+        } else if after.sleeps_undisturbed(index) && !slept {
+            "it sleeps"
+        } else if becomes_fenced(*was, *is) {
+            "it is to ask for somebody"
+        } else if slept && !after.sleeps_undisturbed(index) {
+            "it does not sleep any more"
+        } else {
+            continue;
+        };
+        changes.push(change.replacen("it", &format!("{}", index + 1), 1));
+    }
+    let changes = changes.iter().map(|change| format!(" [{change}]"));
+    changes.collect::<Vec<_>>().concat()
 }
 
-fn name(sender: usize) -> char {
-    if sender == 0 { 'A' } else { 'B' }
+fn becomes_fenced(was: Consumer, is: Consumer) -> bool {
+    was.awaits.is_empty() && !is.awaits.is_empty() && matches!(is.row, Row::Parking(_))
 }

@@ -1,10 +1,10 @@
 //! The steps of a sender.
 
 use super::Protocol;
-use crate::design::{Flaw, Herd};
+use crate::design::{Flaw, Names};
 use crate::scope::Part;
 use crate::sender::{Isolation, Phase, Sender, SenderStep, Work};
-use crate::state::{Consumers, MESSAGES, Senders, State};
+use crate::state::{Consumers, Lock, MESSAGES, Senders, State};
 
 impl Protocol {
     pub(super) fn sender_steps(
@@ -14,35 +14,30 @@ impl Protocol {
         possible: &mut dyn FnMut(SenderStep),
     ) {
         let sender = state.senders[index];
+        let has_room = state.messages() < MESSAGES;
         match sender.phase {
             Phase::Idle => {
-                possible(SenderStep::Begin(Isolation::ReadCommitted));
+                // Between begin and first insert nothing happens that matters, but for a snapshot that is believed.
                 if self.scope.has(Part::HigherIsolation) {
-                    possible(SenderStep::Begin(Isolation::Above));
-                }
-            }
-            Phase::Open => {
-                let room = state.messages() < MESSAGES;
-                if room && sender.work.rows == 0 && sender.since_savepoint.is_none() {
-                    possible(SenderStep::Insert);
-                }
-                if room && sender.since_savepoint.is_none() && self.scope.has(Part::Savepoints) {
-                    possible(SenderStep::InsertBehindSavepoint);
-                }
-                if sender.since_savepoint.is_some() {
-                    possible(SenderStep::RollbackToSavepoint);
-                }
-                if sender.holds_write_lock() {
-                    possible(SenderStep::Commit);
-                    if self.scope.has(Part::Prepared) {
-                        possible(SenderStep::Prepare);
+                    if self.design.has(Flaw::NoRuleAboveReadCommitted) {
+                        possible(SenderStep::Begin);
+                    } else if has_room {
+                        possible(SenderStep::Insert(Isolation::Above));
                     }
                 }
-                possible(SenderStep::Rollback);
+                if has_room {
+                    possible(SenderStep::Insert(Isolation::ReadCommitted));
+                }
             }
+            Phase::Open => self.open_steps(sender, has_room, possible),
             // A cancelled statement or a broken session may come in between.
-            Phase::Inserted => {
-                self.looks(state, sender, possible);
+            Phase::Inserted | Phase::Between => {
+                let probes = self.looks_first() != (sender.phase == Phase::Inserted);
+                if probes {
+                    possible(SenderStep::Probe);
+                } else {
+                    self.look_for_rows(state, sender, possible);
+                }
                 possible(SenderStep::Rollback);
             }
             Phase::Prepared => {
@@ -53,88 +48,96 @@ impl Protocol {
         }
     }
 
+    fn open_steps(self, sender: Sender, has_room: bool, possible: &mut dyn FnMut(SenderStep)) {
+        if has_room && sender.since_savepoint.is_none() {
+            if sender.work.messages == 0 {
+                possible(SenderStep::Insert(sender.isolation));
+            }
+            if self.scope.has(Part::Savepoints) {
+                possible(SenderStep::InsertBehindSavepoint);
+            }
+        }
+        if sender.since_savepoint.is_some() {
+            possible(SenderStep::RollbackToSavepoint);
+        }
+        if sender.holds_write_lock() {
+            possible(SenderStep::Commit);
+            if self.scope.has(Part::Prepared) {
+                possible(SenderStep::Prepare);
+            }
+        }
+        possible(SenderStep::Rollback);
+    }
+
+    fn looks_first(self) -> bool {
+        self.design.has(Flaw::RowsBeforeProbe)
+    }
+
     /// What the trigger may decide to do.
-    fn looks(self, state: &State, sender: Sender, possible: &mut dyn FnMut(SenderStep)) {
-        let by_snapshot =
-            sender.isolation == Isolation::Above && self.design.lease.is_read_by_snapshot();
-        if by_snapshot {
+    fn look_for_rows(self, state: &State, sender: Sender, possible: &mut dyn FnMut(SenderStep)) {
+        if sender.isolation == Isolation::Above {
             let believes =
-                self.design.has(Flaw::NoRuleAboveReadCommitted) && !sender.snapshot_has_lease;
-            possible(SenderStep::Look(if believes {
+                self.design.has(Flaw::NoRuleAboveReadCommitted) && !sender.snapshot_has_row;
+            possible(SenderStep::LookForRows(if believes {
                 Consumers::NOBODY
             } else {
                 Consumers::EVERYBODY
             }));
-        } else if state.leases.is_empty() {
-            possible(SenderStep::Look(Consumers::NOBODY));
+        } else if state.rows.is_empty() || self.design.names == Names::Two {
+            possible(SenderStep::LookForRows(state.rows));
         } else {
-            match self.design.herd {
-                Herd::All => possible(SenderStep::Look(Consumers::EVERYBODY)),
-                Herd::One => state
-                    .leases
-                    .iter()
-                    .for_each(|one| possible(SenderStep::Look(Consumers::only(one)))),
-            }
+            let rows = state.rows.iter();
+            rows.for_each(|row| possible(SenderStep::LookForRows(Consumers::only(row))));
         }
     }
 
     pub(super) fn send(self, state: &mut State, index: usize, step: SenderStep) {
-        let parked = !state.leases.is_empty();
-        let needless = parked
-            && state
-                .leases
-                .iter()
-                .all(|consumer| state.consumers[consumer].is_busy());
+        let snapshot_has_row = !state.rows.is_empty();
+        let is_locked = state.lock != Lock::Free;
+        // Only for whom it is claimed that this never happens.
+        let misjudged =
+            !is_locked && state.is_attended() && self.claim.is_about_needless_notifications();
         let sender = &mut state.senders[index];
         match step {
-            SenderStep::Begin(isolation) => {
+            SenderStep::Begin => {
                 *sender = Sender {
                     phase: Phase::Open,
-                    isolation,
+                    isolation: Isolation::Above,
+                    snapshot_has_row,
                     ..Sender::default()
                 };
-                // Only who believes it needs to know it.
-                let believed = isolation == Isolation::Above
-                    && self.design.has(Flaw::NoRuleAboveReadCommitted);
-                sender.snapshot_has_lease = believed && parked;
             }
-            SenderStep::Insert => {
-                sender.current_work().rows += 1;
+            SenderStep::Insert(isolation) => {
+                sender.isolation = isolation;
+                sender.work.messages += 1;
                 sender.phase = Phase::Inserted;
-            }
-            SenderStep::Look(wakes) => {
-                let work = sender.current_work();
-                work.wakes = work.wakes.with(wakes);
-                sender.phase = Phase::Open;
-                state.needless_notification |= self.claim.is_about_needless_notifications()
-                    && needless
-                    && !wakes.is_empty()
-                    && sender.isolation == Isolation::ReadCommitted;
             }
             SenderStep::InsertBehindSavepoint => {
                 sender.since_savepoint = Some(Work {
-                    rows: 1,
+                    messages: 1,
                     ..Work::default()
                 });
                 sender.phase = Phase::Inserted;
             }
-            SenderStep::RollbackToSavepoint => {
-                sender.since_savepoint = None;
-                if !sender.holds_write_lock() {
-                    released(state, index);
+            SenderStep::Probe => {
+                sender.misjudged = misjudged;
+                sender.phase = Phase::Between;
+                let found = sender.found;
+                if is_locked || self.looks_first() {
+                    let wakes = if is_locked { Consumers::NOBODY } else { found };
+                    decide(state, index, wakes);
                 }
             }
+            SenderStep::LookForRows(found) if sender.phase == Phase::Inserted => {
+                sender.found = found;
+                sender.phase = Phase::Between;
+            }
+            SenderStep::LookForRows(wakes) => decide(state, index, wakes),
+            SenderStep::RollbackToSavepoint => sender.since_savepoint = None,
             SenderStep::Commit => {
                 let work = sender.all_work();
-                *sender = Sender {
-                    phase: Phase::Visible,
-                    work: Work {
-                        rows: work.rows,
-                        ..Work::default()
-                    },
-                    ..Sender::default()
-                };
-                state.visible += work.rows;
+                *sender = visible(work);
+                state.visible += work.messages;
                 state.notify(work.wakes);
             }
             SenderStep::Prepare => {
@@ -145,33 +148,60 @@ impl Protocol {
                         work,
                         ..Sender::default()
                     };
-                    if self.design.has(Flaw::HoldersByBackend) {
-                        released(state, index);
+                    let flaws = [Flaw::FenceWithoutPrepared, Flaw::HoldersByBackend];
+                    if flaws.iter().any(|flaw| self.design.has(*flaw)) {
+                        self.released(state, index);
                     }
                 } else {
                     // PostgreSQL refuses to prepare a transaction that has executed NOTIFY, and ends it.
-                    end(state, index);
+                    self.end(state, index);
                 }
             }
             SenderStep::CommitPrepared => {
-                sender.phase = Phase::Visible;
-                state.visible += sender.work.rows;
+                let work = sender.work;
+                *sender = visible(work);
+                state.visible += work.messages;
             }
             SenderStep::ReleaseLocks | SenderStep::Rollback | SenderStep::RollbackPrepared => {
-                end(state, index);
+                self.end(state, index);
+            }
+        }
+    }
+
+    pub(super) fn end(self, state: &mut State, sender: usize) {
+        state.senders[sender] = Sender::default();
+        self.released(state, sender);
+    }
+
+    /// Who awaits this transaction will see that it has ended.
+    fn released(self, state: &mut State, sender: usize) {
+        for consumer in &mut state.consumers {
+            if consumer.awaits.has(sender) {
+                consumer.awaits = consumer.awaits.without(Senders::only(sender));
+                consumer.wants |= consumer.runs() && !self.design.has(Flaw::NoLookAfterFence);
             }
         }
     }
 }
 
-pub(super) fn end(state: &mut State, sender: usize) {
-    state.senders[sender] = Sender::default();
-    released(state, sender);
+/// The trigger has looked twice.
+fn decide(state: &mut State, sender: usize, wakes: Consumers) {
+    let sender = &mut state.senders[sender];
+    state.needless_notification |= sender.misjudged && !wakes.is_empty();
+    sender.misjudged = false;
+    sender.found = Consumers::NOBODY;
+    sender.phase = Phase::Open;
+    let work = sender.current_work();
+    work.wakes = work.wakes.with(wakes);
 }
 
-/// Who waits for this transaction waits no longer.
-fn released(state: &mut State, sender: usize) {
-    for consumer in &mut state.consumers {
-        consumer.awaits = consumer.awaits.without(Senders::only(sender));
+fn visible(work: Work) -> Sender {
+    Sender {
+        phase: Phase::Visible,
+        work: Work {
+            messages: work.messages,
+            ..Work::default()
+        },
+        ..Sender::default()
     }
 }

@@ -161,13 +161,11 @@ async fn leave(
     job: &Job,
     lively: &[Watched],
 ) -> Result<(), sqlx::Error> {
-    say(connection, consumer, job).await?;
-    if lively.is_empty() {
-        return Ok(());
+    let mut answer = say(connection, consumer, job).await?;
+    if let Answer::Holders(holders) = &mut answer {
+        // Who has looked for sleepers before may have chosen this one.
+        holders.retain(|holder| lively.iter().any(|it| it.queue == holder.queue));
     }
-    // Who has looked for sleepers before that may have chosen this one.
-    let queues = lively.iter().map(|it| it.queue.clone()).collect();
-    let mut answer = say(connection, consumer, &Job::Note { queues }).await?;
     let until = Instant::now() + LEFT_WITHIN;
     while let Answer::Holders(holders) = answer
         && !holders.is_empty()

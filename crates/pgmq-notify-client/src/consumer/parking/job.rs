@@ -22,8 +22,6 @@ pub(crate) enum Job {
         unlock: Vec<i64>,
         attends: bool,
     },
-    /// Who is on the way?
-    Note { queues: Vec<String> },
     /// Who of these is still on the way?
     Ask { holders: Vec<Holder> },
     /// Writes rows again.
@@ -32,7 +30,7 @@ pub(crate) enum Job {
     Attend { attention: i64 },
     /// Says that this one still attends.
     Renew,
-    /// Deletes rows, and gives locks back.
+    /// Gives locks back, deletes rows, and asks who is on the way, in this order.
     Leave {
         queues: Vec<String>,
         unlock: Vec<i64>,
@@ -58,13 +56,15 @@ pub(crate) enum Answer {
     Attends(bool),
     /// Those that hold a write lock on their queue.
     Holders(Vec<Holder>),
+    /// Whether there is another consumer that sleeps.
+    Others(bool),
 }
 
 impl Job {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Park { .. } => "park",
-            Self::Note { .. } | Self::Ask { .. } => "look for senders",
+            Self::Ask { .. } => "look for senders",
             Self::Refresh { .. } => "stay parked",
             Self::Attend { .. } => "attend",
             Self::Renew => "go on attending",
@@ -90,7 +90,6 @@ impl Job {
                 let holders = holders(connection, queues).await?;
                 Ok(Answer::Holders(holders))
             }
-            Self::Note { queues } => Ok(Answer::Holders(holders(connection, queues).await?)),
             Self::Ask { holders } => Ok(Answer::Holders(remaining(connection, holders).await?)),
             Self::Refresh { queues } => {
                 write(connection, consumer, queues, lease).await?;
@@ -128,13 +127,13 @@ impl Job {
                 )
                 .bind(queues)
                 .bind(consumer)
-                .execute(connection)
+                .execute(&mut *connection)
                 .await?;
-                Ok(Answer::Done)
+                Ok(Answer::Holders(holders(connection, queues).await?))
             }
             Self::WakeNext { watched } => {
-                wake_next(connection, consumer, watched).await?;
-                Ok(Answer::Done)
+                let others = wake_next(connection, consumer, watched).await?;
+                Ok(Answer::Others(others))
             }
         }
     }
@@ -246,13 +245,13 @@ async fn wake_next(
     connection: &mut PgConnection,
     consumer: i64,
     watched: &Watched,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let table = &watched.table;
     let sql = format!(
-        "select pg_notify($3, format(
+        "select case when rest.count > 0 then pg_notify($3, format(
           '{{\"event_type\":\"batch_ready\",%s,\"msg_ids\":[%s],\"message_count\":%s,\"ready_at\":\"%s\",\"visible_at\":\"%s\",\"wakes\":[%s]}}',
           $4::text, rest.ids, rest.count, clock.text, clock.text, other.consumer
-        ))
+        ))::text end
         from (
           select p.consumer from pgmq_notify.parked p
           where p.queue = $1 and p.consumer <> $2 and p.parked_until > clock_timestamp()
@@ -265,16 +264,15 @@ async fn wake_next(
         ) rest
         cross join (
           select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as text
-        ) clock
-        where rest.count > 0"
+        ) clock"
     );
     // The only foreign text is the table's name, quoted as an identifier.
-    sqlx::query(AssertSqlSafe(sql))
+    let other = sqlx::query(AssertSqlSafe(sql))
         .bind(&watched.queue)
         .bind(consumer)
         .bind(&watched.channel)
         .bind(&watched.names)
-        .execute(connection)
+        .fetch_optional(connection)
         .await?;
-    Ok(())
+    Ok(other.is_some())
 }

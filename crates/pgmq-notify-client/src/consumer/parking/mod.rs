@@ -228,7 +228,7 @@ impl Parking {
         if !self.left.is_empty() {
             return Some((self.leave(&[]), Vec::new()));
         }
-        let away = self.ids(|it| it.row == Row::Away { is_left: false });
+        let away = self.ids(|it| matches!(it.row, Row::Away { is_left: false, .. }));
         if !away.is_empty() {
             return Some((self.leave(&away), away));
         }
@@ -236,15 +236,11 @@ impl Parking {
         if !unparked.is_empty() {
             return Some((self.park(&unparked), unparked));
         }
-        let fenced = self
-            .ids(|it| matches!(&it.row, Row::Valid { fence: Some(fence) } if fence.next <= now));
-        if !fenced.is_empty() {
-            let holders = |id: &QueueId| match &self.queues[id].row {
-                Row::Valid { fence: Some(fence) } => fence.holders.clone(),
-                _ => Vec::new(),
-            };
-            let holders = fenced.iter().flat_map(holders).collect();
-            return Some((Job::Ask { holders }, fenced));
+        let asking = self.ids(|it| it.fence().is_some_and(|fence| fence.next <= now));
+        if !asking.is_empty() {
+            let fences = asking.iter().filter_map(|id| self.queues[id].fence());
+            let holders = fences.flat_map(|it| it.holders.clone()).collect();
+            return Some((Job::Ask { holders }, asking));
         }
         if let Some(id) = self.ids(Standing::wants_attention).first().copied() {
             let standing = self.queues.get_mut(&id)?;
@@ -296,7 +292,10 @@ impl Parking {
         let mut queues = Vec::new();
         let mut unlock = Vec::new();
         let mut leave = |standing: &mut Standing| {
-            standing.row = Row::Away { is_left: true };
+            standing.row = Row::Away {
+                is_left: true,
+                fence: None,
+            };
             queues.push(standing.watched.queue.clone());
             if standing.attention == Attention::Held {
                 unlock.push(standing.watched.attention);
@@ -348,6 +347,16 @@ impl Parking {
                     });
                 }
             }
+            (Job::Leave { .. }, Answer::Holders(holders)) => {
+                for id in ids {
+                    self.change(id, |standing| {
+                        let queue = &standing.watched.queue;
+                        let own = holders.iter().filter(|it| it.queue == *queue);
+                        let own = own.cloned().collect();
+                        standing.left(own, now);
+                    });
+                }
+            }
             (Job::Ask { .. }, Answer::Holders(remaining)) => {
                 for id in ids {
                     self.change(id, |standing| {
@@ -366,6 +375,11 @@ impl Parking {
                 left.filter(|it| it.attention == Attention::Taken)
                     .for_each(|it| it.tried(is_own, now));
             }
+            (Job::WakeNext { .. }, Answer::Others(false)) => {
+                for id in ids {
+                    self.change(id, Standing::found_nobody);
+                }
+            }
             (Job::Refresh { .. }, _) => self.refreshed = before,
             _ => {}
         }
@@ -374,11 +388,21 @@ impl Parking {
 
     /// The job has failed, and its connection is gone, with the locks. `chance` lies between 0 and 1.
     pub(crate) fn failed(&mut self, now: Instant, chance: f64) {
-        self.under_way = None;
+        let under_way = self.under_way.take();
         self.outage.failed(now, chance);
         self.is_lost();
+        for (job, id) in under_way
+            .iter()
+            .flat_map(|(job, ids)| ids.iter().map(move |id| (job, *id)))
+        {
+            self.change(id, |standing| match job {
+                Job::Leave { .. } => standing.has_not_left(),
+                Job::WakeNext { .. } => standing.is_rich(now),
+                _ => {}
+            });
+        }
         for standing in self.queues.values_mut() {
-            standing.lose_all();
+            standing.lose_all(now);
         }
     }
 
@@ -417,3 +441,6 @@ impl Parking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(30);
 /// A queue that wants to be looked at for so long, and there is no free handler, is others' for now.
 const STARVED: Duration = Duration::from_millis(5);
 const AWAY: Duration = Duration::from_millis(100);
-/// Between two times that others are woken; and where senders tell them already.
+/// Between two times that others are woken. Less often where senders tell them already; and where nobody was
+/// asleep, since who goes to sleep looks at the queue himself.
 const WAKING: Duration = Duration::from_millis(20);
-const WAKING_WHEN_AWAY: Duration = Duration::from_millis(200);
+const WAKING_RARELY: Duration = Duration::from_millis(200);
 /// Messages that nobody was told of are looked for so often, while others are told of.
 const WHOLE: Duration = Duration::from_secs(5);
 /// What was heard or found so lately may not be all.
@@ -26,6 +27,9 @@ const LATELY: Duration = Duration::from_secs(1);
 const ATTEMPTS: u32 = 4;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 const ELSEWHERE: Duration = Duration::from_millis(250);
+/// The server may notice only after two seconds that a session is gone, and senders are silent for its lock until
+/// then.
+const OUTLIVES: Duration = Duration::from_secs(3);
 
 /// Whether senders know of this consumer.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,8 +41,10 @@ pub(super) enum Row {
     /// It is valid, and so long as it is refreshed the consumer is told. Senders that began before may
     /// not have seen it: these are asked for until they have ended.
     Valid { fence: Option<Fence> },
-    /// There is none, and the consumer wants none: it has no free handler.
-    Away { is_left: bool },
+    /// There is none, and the consumer wants none: it has no free handler, or does not look at the queue any more.
+    /// Senders that began before may have left a message to it alone: when one of these has ended, another consumer
+    /// is woken.
+    Away { is_left: bool, fence: Option<Fence> },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +52,23 @@ pub(super) struct Fence {
     pub(super) holders: Vec<Holder>,
     pub(super) next: Instant,
     pause: Duration,
+}
+
+impl Row {
+    const AWAY: Self = Self::Away {
+        is_left: false,
+        fence: None,
+    };
+}
+
+impl Fence {
+    fn of(holders: Vec<Holder>, now: Instant) -> Option<Self> {
+        (!holders.is_empty()).then(|| Self {
+            holders,
+            next: now + SHORTEST_PAUSE,
+            pause: SHORTEST_PAUSE,
+        })
+    }
 }
 
 /// Whether senders know that this consumer looks by itself.
@@ -63,10 +86,13 @@ pub(super) struct Standing {
     pub(super) attention: Attention,
     pub(super) pace: Pace,
     attempts: u32,
+    /// A session that is lost may hold the lock until then.
+    doubted: Option<Instant>,
     /// Since when it wants to be looked at in vain, and when others are woken for that.
     starved: Option<Instant>,
     wake_next: Option<Instant>,
     woken: Option<Instant>,
+    alone: bool,
     /// The last look at the whole queue, and the last time that there was something.
     whole: Option<Instant>,
     lively: Option<Instant>,
@@ -80,9 +106,11 @@ impl Standing {
             attention: Attention::None { not_before: None },
             pace: Pace::default(),
             attempts: 0,
+            doubted: None,
             starved: None,
             wake_next: None,
             woken: None,
+            alone: false,
             whole: None,
             lively: None,
         }
@@ -92,9 +120,14 @@ impl Standing {
     pub(super) fn is_calm(&self) -> bool {
         matches!(
             self.row,
-            Row::Valid { fence: None } | Row::Away { is_left: true }
+            Row::Valid { fence: None }
+                | Row::Away {
+                    is_left: true,
+                    fence: None
+                }
         ) && !self.pace.is_busy()
             && self.attention == Attention::None { not_before: None }
+            && self.doubted.is_none()
             && self.starved.is_none()
             && self.wake_next.is_none()
     }
@@ -107,7 +140,10 @@ impl Standing {
     }
 
     /// And the lock, with its session.
-    pub(super) fn lose_all(&mut self) {
+    pub(super) fn lose_all(&mut self, now: Instant) {
+        if matches!(self.attention, Attention::Taken | Attention::Held) {
+            self.doubted = Some(now + OUTLIVES);
+        }
         self.lose_row();
         self.attention = Attention::None { not_before: None };
     }
@@ -117,18 +153,45 @@ impl Standing {
         if self.row != Row::Written {
             return false;
         }
-        let fence = (!holders.is_empty()).then(|| Fence {
-            holders,
-            next: now + SHORTEST_PAUSE,
-            pause: SHORTEST_PAUSE,
-        });
-        self.row = Row::Valid { fence };
+        self.row = Row::Valid {
+            fence: Fence::of(holders, now),
+        };
         true
+    }
+
+    /// The row is deleted and the lock given back, and these were on the way then.
+    pub(super) fn left(&mut self, holders: Vec<Holder>, now: Instant) {
+        if let Row::Away {
+            is_left: true,
+            fence,
+        } = &mut self.row
+        {
+            *fence = Fence::of(holders, now);
+        }
+    }
+
+    /// They could not be, or it is not known.
+    pub(super) fn has_not_left(&mut self) {
+        if let Row::Away { is_left, .. } = &mut self.row {
+            *is_left = false;
+        }
+    }
+
+    pub(super) fn fence(&self) -> Option<&Fence> {
+        match &self.row {
+            Row::Valid { fence } | Row::Away { fence, .. } => fence.as_ref(),
+            Row::None | Row::Written => None,
+        }
     }
 
     /// These are still on the way. True when one of them is not any more: it may have left a message.
     pub(super) fn asked(&mut self, remaining: &[Holder], now: Instant) -> bool {
-        let Row::Valid { fence: Some(fence) } = &mut self.row else {
+        let (is_away, slot) = match &mut self.row {
+            Row::Valid { fence } => (false, fence),
+            Row::Away { fence, .. } => (true, fence),
+            Row::None | Row::Written => return false,
+        };
+        let Some(fence) = slot else {
             return false;
         };
         let before = fence.holders.len();
@@ -137,9 +200,12 @@ impl Standing {
         fence.pause = (fence.pause * 2).min(LONGEST_PAUSE);
         fence.next = now + fence.pause;
         if fence.holders.is_empty() {
-            self.row = Row::Valid { fence: None };
+            *slot = None;
         }
-        has_ended
+        if has_ended && is_away {
+            self.is_rich(now);
+        }
+        has_ended && !is_away
     }
 
     /// It is not busy any more. Who attends gives that up as if he had not been parked.
@@ -164,7 +230,7 @@ impl Standing {
     }
 
     pub(super) fn pause(&mut self, now: Instant) {
-        self.row = Row::Away { is_left: false };
+        self.row = Row::AWAY;
         self.pace = Pace::default();
         self.starved = None;
         self.is_rich(now);
@@ -178,7 +244,8 @@ impl Standing {
 
     fn next_waking(&self) -> Option<Instant> {
         let pause = match self.row {
-            Row::Away { .. } => WAKING_WHEN_AWAY,
+            Row::Away { .. } => WAKING_RARELY,
+            _ if self.alone => WAKING_RARELY,
             _ => WAKING,
         };
         self.woken.map(|woken| woken + pause)
@@ -212,8 +279,13 @@ impl Standing {
                 self.is_rich(now);
             }
             if since + AWAY <= now && !matches!(self.row, Row::Away { .. } | Row::Written) {
-                self.row = Row::Away { is_left: false };
+                self.row = Row::AWAY;
             }
+        }
+        if self.doubted.is_some_and(|it| it <= now) {
+            self.doubted = None;
+            // Whoever kept silent until now is noted, or has committed.
+            self.lose_row();
         }
         if let Attention::None { not_before } = &mut self.attention
             && not_before.is_some_and(|it| it <= now)
@@ -228,26 +300,22 @@ impl Standing {
             Attention::None { not_before } => not_before,
             _ => None,
         };
-        let starved = self
-            .starved
-            .and_then(|since| match (&self.row, self.wake_next) {
-                (_, None) => {
-                    let starved = since + STARVED;
-                    Some(self.next_waking().map_or(starved, |at| at.max(starved)))
-                }
-                (Row::Away { .. } | Row::Written, Some(_)) => None,
-                (_, Some(_)) => Some(since + AWAY),
+        let starved = self.starved.and_then(|since| {
+            let rich = self.wake_next.is_none().then(|| {
+                let starved = since + STARVED;
+                self.next_waking().map_or(starved, |at| at.max(starved))
             });
-        let timers = [not_before, starved, self.pace.next_look()];
+            let stays = matches!(self.row, Row::Away { .. } | Row::Written);
+            let away = (!stays).then_some(since + AWAY);
+            [rich, away].into_iter().flatten().min()
+        });
+        let timers = [not_before, self.doubted, starved, self.pace.next_look()];
         timers.into_iter().flatten().min()
     }
 
     /// When something is to be said or asked.
     pub(super) fn next_job(&self) -> Option<Instant> {
-        let fence = match &self.row {
-            Row::Valid { fence: Some(fence) } => Some(fence.next),
-            _ => None,
-        };
+        let fence = self.fence().map(|fence| fence.next);
         [fence, self.wake_next].into_iter().flatten().min()
     }
 
@@ -286,5 +354,10 @@ impl Standing {
     pub(super) fn has_woken(&mut self, now: Instant) {
         self.wake_next = None;
         self.woken = Some(now);
+        self.alone = false;
+    }
+
+    pub(super) fn found_nobody(&mut self) {
+        self.alone = true;
     }
 }
