@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pgmq_notify_core::PgmqNotifyConfig;
+use pgmq_notify_core::{Delivery, PgmqNotifyConfig};
 use sqlx::{Connection, PgConnection};
 use support::{
     BODY, Environment, Failure, Options, Publisher, Queue, Receiver, Sample, Table, ratio, shuffled,
@@ -32,6 +32,7 @@ const SEND: &str = "select pgmq.send('orders_queue', $1::text::jsonb)";
 /// What the others are compared with, and what the aims are for, by their place in [`ways`].
 const PLAIN: usize = 1;
 const OURS: usize = 3;
+const WAKE_UP: usize = 4;
 
 struct Way {
     name: &'static str,
@@ -39,8 +40,9 @@ struct Way {
     received: With,
 }
 
-fn ways() -> [Way; 4] {
+fn ways() -> [Way; 5] {
     let config = PgmqNotifyConfig::new();
+    let wake_up = config.clone().with_delivery(Delivery::WakeUp);
     let pgmq = || Publisher::Pgmq { throttle: 0 };
     [
         Way {
@@ -62,6 +64,11 @@ fn ways() -> [Way; 4] {
             name: "ours, Consumer",
             publisher: Publisher::Ours(config.clone()),
             received: With::Consumer(config),
+        },
+        Way {
+            name: "ours, wake-up, Consumer",
+            publisher: Publisher::Ours(wake_up.clone()),
+            received: With::Consumer(wake_up),
         },
     ]
 }
@@ -171,6 +178,11 @@ fn write_table(report: &mut String, lanes: &[Lane]) -> Result<(), Failure> {
         "\n  aims: median at most 0.50 × plain, here {:.2}; 99th percentile at most 0.70, here {:.2}",
         ratio(&samples[OURS], &samples[PLAIN]),
         p99(OURS),
+    )?;
+    writeln!(
+        report,
+        "  wake-up at most 1.10 × every message, here {:.2}",
+        ratio(&samples[WAKE_UP], &samples[OURS]),
     )?;
     Ok(())
 }

@@ -85,6 +85,11 @@ begin
   return null;
 end";
 
+/// As the generated trigger asks.
+const WHEN_NOBODY_HOLDS_LOCK: &str = "when (
+  case when pg_catalog.pg_try_advisory_lock_shared(4711) then pg_catalog.pg_advisory_unlock_shared(4711) else false end
+)";
+
 const NOTIFY: &str = "begin perform pg_notify('orders', clock_timestamp()::text); return null; end";
 const NOTHING: &str = "begin return null; end";
 
@@ -186,6 +191,10 @@ end"
             when: WHEN_SEQUENCE_HAS_PASSED,
             ..Trigger::new(NOTIFY)
         };
+        let by_lock = Trigger {
+            when: WHEN_NOBODY_HOLDS_LOCK,
+            ..Trigger::new(NOTIFY)
+        };
         vec![
             Self::new("no trigger", None),
             Self::new("a trigger that does nothing", Some(Trigger::new(NOTHING))),
@@ -224,6 +233,11 @@ end"
                 held: Some(HOLD_LOCK),
                 falls_asleep: Some(LET_LOCK_GO),
                 ..Self::new("advisory lock", Some(Trigger::new(LOOK_AT_LOCK)))
+            },
+            Self {
+                held: Some(HOLD_LOCK),
+                falls_asleep: Some(LET_LOCK_GO),
+                ..Self::new("advisory lock, in the trigger's condition", Some(by_lock))
             },
             Self {
                 always_notifies: true,

@@ -122,9 +122,7 @@ async fn draw(
     for flush in [Flush::Disk, slow] {
         let environment = Environment::start(flush).await?;
         let described = environment.describe().await?;
-        let ways = Way::alone().into_iter().chain(Way::consumed());
-        let ways = ways.filter(|way| way.ink.is_some()).collect();
-        let results = measure(plan, &environment, ways).await?;
+        let results = measure(plan, &environment, Way::consumed()).await?;
         let (_, title) = described.rsplit_once(", ").ok_or("no word of the flush")?;
         panels.push(Panel {
             title: title.to_owned(),
@@ -258,17 +256,22 @@ fn consumed_table(results: &[Measured], column: usize) -> Table {
     table
 }
 
+/// Rates by the number of senders, and beside each what it is of the first way's.
 fn drawn_table(results: &[Measured], senders: &[usize]) -> Table {
-    let mut head = vec!["way, messages/s".to_owned()];
-    head.extend(senders.iter().map(usize::to_string));
+    let mut head = vec!["way, and who handles".to_owned()];
+    for senders in senders {
+        head.extend([senders.to_string(), "× bare".to_owned()]);
+    }
     let mut table = Table::new(head.iter().map(String::as_str));
     for result in results {
-        let rates = (0..senders.len()).map(|column| result.sent(column).median());
-        let name = [result.way.name.to_owned()];
-        table.row(
-            name.into_iter()
-                .chain(rates.map(|rate| format!("{rate:.0}"))),
-        );
+        let mut cells = vec![result.way.name.to_owned()];
+        for column in 0..senders.len() {
+            let rate = result.sent(column);
+            let bare = results[BARE].sent(column);
+            cells.push(format!("{:.0}", rate.median()));
+            cells.push(format!("{:.2}", ratio(&rate, &bare)));
+        }
+        table.row(cells);
     }
     table
 }

@@ -87,28 +87,24 @@ impl Way {
                 "pgmq.send, nobody notifies",
                 Publisher::Nobody,
                 Notifies::Sometimes,
-            )
-            .drawn(Ink::GREY),
+            ),
             Self::new(
                 "trigger with one pg_notify",
                 Publisher::OneNotify,
                 Notifies::EachMessage,
-            )
-            .drawn(Ink::PURPLE),
+            ),
             Self::new(
                 "PGMQ's notify, 0 ms",
                 Publisher::Pgmq { throttle: 0 },
                 // Its notifications are equal, and of a transaction's equal ones PostgreSQL delivers one.
                 Notifies::EachStatement,
-            )
-            .drawn(Ink::VERMILION),
+            ),
             Self::new(
                 "PGMQ's notify, 250 ms",
                 Publisher::Pgmq { throttle: 250 },
                 Notifies::Sometimes,
-            )
-            .drawn(Ink::OCHRE),
-            ours("ours, with body", config()).drawn(Ink::BLUE),
+            ),
+            ours("ours, with body", config()),
             ours(
                 "ours, no global channel",
                 config().with_global_channel(false),
@@ -133,31 +129,36 @@ impl Way {
                 Publisher::Nobody,
                 Notifies::Sometimes,
             )
-            .with(Attached::Looks),
+            .with(Attached::Looks)
+            .drawn(Ink::GREY),
             Self::new(
                 "PGMQ's notify, 0 ms, a loop that is told",
                 Publisher::Pgmq { throttle: 0 },
                 Notifies::EachStatement,
             )
-            .with(Attached::IsTold),
+            .with(Attached::IsTold)
+            .drawn(Ink::VERMILION),
             Self::new(
                 "PGMQ's notify, 250 ms, a loop that is told",
                 Publisher::Pgmq { throttle: 250 },
                 Notifies::Sometimes,
             )
-            .with(Attached::IsTold),
+            .with(Attached::IsTold)
+            .drawn(Ink::OCHRE),
             Self::new(
                 "ours, Consumer",
                 Publisher::Ours(config.clone()),
                 Notifies::EachStatement,
             )
-            .with(Attached::Consumer(config.clone())),
+            .with(Attached::Consumer(config.clone()))
+            .drawn(Ink::BLUE),
             Self::new(
                 "ours, wake-up, Consumer",
                 Publisher::Ours(config.clone().with_delivery(Delivery::WakeUp)),
                 Notifies::Sometimes,
             )
-            .with(Attached::Consumer(config.with_delivery(Delivery::WakeUp))),
+            .with(Attached::Consumer(config.with_delivery(Delivery::WakeUp)))
+            .drawn(Ink::GREEN),
         ]
     }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 pub(crate) const HELP: &str = "\
 Options, after `cargo bench -p pgmq-notify-tests [--bench NAME] --`:
   --quick            a few seconds, only to see that it works
-  --rounds N         how often every way has its turn (send, lease, throughput, trigger)
+  --rounds N         how often every way has its turn (send, lease, rate, throughput, trigger)
   --slice SECONDS    how long a turn is (send, lease)
   --senders 1,8,32   how many send at a time (send, lease)
   --messages N       how many messages a way sends (latency), one burst has (throughput), one turn inserts (trigger, lease)
