@@ -13,10 +13,26 @@
 //! assert!(migration.down().contains("drop schema"));
 //! # Ok::<(), pgmq_notify_core::ConfigError>(())
 //! ```
+//!
+//! # The configuration in the text
+//!
+//! An up migration carries what it was generated from: its lines that begin with `--@ `, without that,
+//! are TOML. `version` is that of pgmq-notify, and `kind` is `"whole"`, or `"change"` for a migration that
+//! only [changes](Migration::change) what the ones before it have installed. The others are
+//! [`settings`] of the configuration file, each of them, also at its default. Passwords and URLs are no
+//! settings. These lines stay as they are in later versions, which may add keys.
 
+mod function;
 mod migration;
 mod pattern;
 mod quoted;
+mod rendered;
+mod sections;
+mod settings;
+mod steps;
 
+pub use function::FunctionDefinition;
 pub use migration::{Migration, validate};
 pub use pattern::{NamespacePattern, PatternError};
+pub use settings::{SettingDifference, settings};
+pub use steps::Steps;

@@ -1,19 +1,7 @@
-use askama::Template;
-use pgmq_notify_core::{ConfigError, ConfigProblem, Delivery, PgmqNotifyConfig, Setting};
+use pgmq_notify_core::{ConfigError, ConfigProblem, PgmqNotifyConfig, Setting};
 
 use crate::NamespacePattern;
-use crate::quoted::{Integer, Literal, LiteralArray, OptionalLiteral};
-
-/// How the SQL waits for the locks of busy queues. Times are in milliseconds, and less than
-/// PostgreSQL's default `deadlock_timeout` of 1 s: in a deadlock the migration gives way, not a sender.
-const SHORT_WAIT: Integer = Integer(50);
-const SHORT_ATTEMPTS: Integer = Integer(30);
-const LOCK_TIMEOUT: Integer = Integer(750);
-const LONG_ATTEMPTS: Integer = Integer(8);
-
-/// How many of the messages that one transaction releases in a queue are published: about 6 MB of
-/// notifications at most.
-const MOST_RELEASED: Integer = Integer(10_000);
+use crate::rendered::{Direction, Rendered, change};
 
 /// The SQL of a configuration: up installs, down removes.
 ///
@@ -34,59 +22,78 @@ impl Migration {
     /// # Errors
     ///
     /// When `config` is not [valid](validate), with every problem.
-    ///
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "writing to a string does not fail"
-    )]
     pub fn new(config: &PgmqNotifyConfig) -> Result<Self, ConfigError> {
-        let pattern = validate(config)?;
-        let max_payload_size = u32::try_from(config.max_payload_size())
-            .expect("a valid configuration has at most 7999 bytes");
-        let namespaces = |with: bool| {
-            let named = config
-                .namespace_payload()
-                .filter(|(_, payload)| *payload == with);
-            LiteralArray(named.map(|(name, _)| Literal::new(name)).collect())
-        };
-        let delivered = |wanted: Delivery| {
-            let named = config
-                .namespace_delivery()
-                .filter(|(_, delivery)| *delivery == wanted);
-            LiteralArray(named.map(|(name, _)| Literal::new(name)).collect())
-        };
-        let up = Up {
-            version: Literal::new(env!("CARGO_PKG_VERSION")),
-            triggers_enabled: config.triggers_enabled(),
-            pattern: Literal::new(pattern.as_str()),
-            regex: Literal::new(pattern.postgres()),
-            prefix: OptionalLiteral(config.channels_prefix().map(Literal::new)),
-            global_channel: config.global_channel(),
-            max_payload_size: Integer(max_payload_size),
-            payload: config.payload(),
-            most_released: MOST_RELEASED,
-            with_payload: namespaces(true),
-            without_payload: namespaces(false),
-            parks: config.has_wake_up(),
-            delivery: Literal::new(config.delivery().as_str()),
-            every: delivered(Delivery::Every),
-            waking: delivered(Delivery::WakeUp),
-            short_wait: SHORT_WAIT,
-            short_attempts: SHORT_ATTEMPTS,
-            lock_timeout: LOCK_TIMEOUT,
-            long_attempts: LONG_ATTEMPTS,
-        };
-        let down = Down {
-            version: up.version.clone(),
-            short_wait: SHORT_WAIT,
-            short_attempts: SHORT_ATTEMPTS,
-            lock_timeout: LOCK_TIMEOUT,
-            long_attempts: LONG_ATTEMPTS,
-        };
+        let rendered = Rendered::new(config)?;
         Ok(Self {
-            up: up.render().expect("writing to a string does not fail"),
-            down: down.render().expect("writing to a string does not fail"),
+            up: rendered.sections.text(),
+            down: rendered.down,
         })
+    }
+
+    /// Generates what changes an installation of the configuration `from` to one of `to`: up holds only
+    /// what differs, and down returns to `from`.
+    ///
+    /// Applied one after the other, the migration of `from` and this one leave what the
+    /// [whole](Self::new) migration of `to` leaves. There is one exception. Without triggers nothing keeps
+    /// out a sender that is about to look into the table `parked`; where `to` needs that no more, it stays, as
+    /// it does after the whole migration.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not [valid](validate), with every problem.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pgmq_notify_core::PgmqNotifyConfig;
+    /// use pgmq_notify_sql::Migration;
+    ///
+    /// let from = PgmqNotifyConfig::new();
+    /// let to = from.clone().with_max_payload_size(4000);
+    /// let change = Migration::change(&from, &to)?;
+    /// assert!(change.up().contains("--   max_payload_size: 7800 -> 4000"));
+    /// assert!(change.down().contains("--   max_payload_size: 4000 -> 7800"));
+    /// assert!(change.up().len() < Migration::new(&to)?.up().len());
+    /// # Ok::<(), pgmq_notify_core::ConfigError>(())
+    /// ```
+    pub fn change(from: &PgmqNotifyConfig, to: &PgmqNotifyConfig) -> Result<Self, ConfigError> {
+        let ends = (Rendered::new(from)?, Rendered::new(to)?);
+        Ok(Self {
+            up: change((from, &ends.0), (to, &ends.1), Direction::Up),
+            down: change((to, &ends.1), (from, &ends.0), Direction::Down),
+        })
+    }
+
+    /// Generates the whole SQL of `to` for an installation of the configuration `from`, to which its down
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is not [valid](validate), with every problem.
+    pub fn whole_after(
+        from: &PgmqNotifyConfig,
+        to: &PgmqNotifyConfig,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            up: Self::new(to)?.up,
+            down: Self::change(from, to)?.down,
+        })
+    }
+
+    /// Generates the whole SQL of `to` for an installation that `earlier` has made: the texts of up
+    /// migrations, in their order, of whatever version. Down removes everything, and then runs those.
+    ///
+    /// # Errors
+    ///
+    /// When `to` is not [valid](validate), with every problem.
+    pub fn whole_after_sql(earlier: &[String], to: &PgmqNotifyConfig) -> Result<Self, ConfigError> {
+        let Self { up, mut down } = Self::new(to)?;
+        down.push_str("\n\n-- And installs again what was there before, as it was.");
+        for sql in earlier {
+            down.push_str("\n\n");
+            down.push_str(sql.trim());
+        }
+        Ok(Self { up, down })
     }
 
     /// The SQL that installs.
@@ -94,7 +101,8 @@ impl Migration {
         &self.up
     }
 
-    /// The SQL that removes what [`up`](Self::up) installed, and nothing else.
+    /// The SQL that removes what [`up`](Self::up) installed, and nothing else; of a
+    /// [change](Self::change), the SQL that takes it back.
     pub fn down(&self) -> &str {
         &self.down
     }
@@ -123,43 +131,4 @@ pub fn validate(config: &PgmqNotifyConfig) -> Result<NamespacePattern, ConfigErr
     };
     ConfigError::check(problems)?;
     Ok(pattern.expect("a pattern that has no translation is a problem"))
-}
-
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a setting of its own"
-)]
-#[derive(Template)]
-#[template(path = "up.sql")]
-struct Up {
-    version: Literal,
-    triggers_enabled: bool,
-    pattern: Literal,
-    regex: Literal,
-    prefix: OptionalLiteral,
-    global_channel: bool,
-    max_payload_size: Integer,
-    payload: bool,
-    most_released: Integer,
-    with_payload: LiteralArray,
-    without_payload: LiteralArray,
-    /// Whether any namespace is delivered by wake-up.
-    parks: bool,
-    delivery: Literal,
-    every: LiteralArray,
-    waking: LiteralArray,
-    short_wait: Integer,
-    short_attempts: Integer,
-    lock_timeout: Integer,
-    long_attempts: Integer,
-}
-
-#[derive(Template)]
-#[template(path = "down.sql")]
-struct Down {
-    version: Literal,
-    short_wait: Integer,
-    short_attempts: Integer,
-    lock_timeout: Integer,
-    long_attempts: Integer,
 }

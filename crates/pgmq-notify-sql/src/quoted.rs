@@ -72,6 +72,25 @@ impl fmt::Display for Integer {
     }
 }
 
+/// The rest of a line of comment. It stays on its line.
+#[derive(Clone, Debug)]
+pub(crate) struct Remark(String);
+
+impl Remark {
+    pub(crate) fn new(text: impl fmt::Display) -> Self {
+        Self(text.to_string())
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            f.write_char(if c.is_control() { ' ' } else { c })?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +108,12 @@ mod tests {
         ] {
             assert_eq!(Literal::new(value).to_string(), sql);
         }
+    }
+
+    #[test]
+    fn a_remark_does_not_leave_its_line() {
+        let remark = Remark::new("a\n; drop schema pgmq; --");
+        assert_eq!(remark.to_string(), "a ; drop schema pgmq; --");
     }
 
     #[test]

@@ -37,6 +37,45 @@ fn what_wake_up_adds() {
 }
 
 #[test]
+fn a_change_holds_only_what_differs() {
+    let from = config();
+    let to = config().with_max_payload_size(4000);
+    let change = Migration::change(&from, &to).expect("valid configurations");
+    insta::assert_snapshot!("change_up", change.up());
+    insta::assert_snapshot!("change_down", change.down());
+}
+
+#[test]
+fn a_change_that_goes_back_is_the_other_one_taken_back() {
+    let configs = [
+        config(),
+        config().with_delivery(Delivery::WakeUp),
+        config().with_triggers_enabled(false),
+    ];
+    let sql = |text: &str| text[text.find("\ndo $pgmq_notify$").expect("a guard")..].to_owned();
+    for from in &configs {
+        for to in &configs {
+            let there = Migration::change(from, to).expect("valid configurations");
+            let back = Migration::change(to, from).expect("valid configurations");
+            assert_eq!(sql(there.down()), sql(back.up()));
+        }
+    }
+}
+
+#[test]
+fn over_foreign_sql_the_down_migration_installs_that_again() {
+    let earlier = ["select 1;\n".to_owned(), "select 2;\n".to_owned()];
+    let whole = migration(&config());
+    let over = Migration::whole_after_sql(&earlier, &config()).expect("a valid configuration");
+    assert_eq!(over.up(), whole.up());
+    let rest = over
+        .down()
+        .strip_prefix(whole.down())
+        .expect("it removes everything first");
+    assert!(rest.ends_with("\n\nselect 1;\n\nselect 2;"), "{rest}");
+}
+
+#[test]
 fn down() {
     insta::assert_snapshot!(migration(&config()).down());
 }
@@ -49,7 +88,7 @@ fn hostile_values_stay_in_their_literals() {
         )
         .with_channels_prefix(r"it's \ $pgmq_notify$ /* 🐘")
         .with_namespace_payload("'); select pg_sleep(1); --", false)
-        .with_namespace_payload("line\nbreak", true)
+        .with_namespace_payload("torn\napart", true)
         .with_namespace_delivery("'; drop role --", Delivery::WakeUp);
     let migration = migration(&config);
     let up = migration.up();
@@ -58,12 +97,17 @@ fn hostile_values_stay_in_their_literals() {
         .expect("an insert");
     let end = up[start..].find("on conflict").expect("its end");
     insta::assert_snapshot!(&up[start..start + end]);
+    // And of the comment, where each is on one line.
+    let header: Vec<&str> = up.lines().filter(|line| line.starts_with("--@ ")).collect();
+    insta::assert_snapshot!("the_configuration_is_in_the_header", header.join("\n"));
     let rest = format!("{}{}", &up[..start], &up[start + end..]);
+    let rest = rest.lines().filter(|line| !header.contains(line));
+    let rest = rest.collect::<Vec<_>>().join("\n");
     for value in [
         "drop schema pgmq;",
         "🐘",
         "pg_sleep(1)",
-        "line",
+        "torn",
         "drop role",
     ] {
         assert!(

@@ -84,9 +84,3 @@ $pgmq_notify$;
 comment on function pgmq_notify.install_triggers() is
   'Puts its triggers on every queue that lacks one or has an outdated one; returns how many queues.';
 revoke all on function pgmq_notify.install_triggers() from public;
-
-do $pgmq_notify$
-begin
-  perform pgmq_notify.install_triggers();
-end
-$pgmq_notify$;
