@@ -5,7 +5,8 @@
 //! for their events, with `pgmq-notify-listener`, and gives each message to a function of yours, with no
 //! polling in between: see [below](#consumer). To hear the events themselves, depend on that crate too.
 //!
-//! It does not install anything: the SQL comes from `pgmq-notify generate-migration`.
+//! The SQL that publishes the events comes as a migration, from `pgmq-notify generate-migration`, or is
+//! installed from here: see [below](#installing).
 //!
 //! PGMQ 1.5 or newer. What the installed release lacks is an error that names the release that has
 //! it. A queue table is the truth: an id that came with an event is a hint until
@@ -48,6 +49,29 @@
 //! }
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! # Installing
+//!
+//! ```no_run
+//! # async fn example(client: pgmq_notify_client::PgmqNotifyClient) -> Result<(), pgmq_notify_client::ClientError> {
+//! let report = client.install().await?;
+//! println!("queues: {} changed, {} right already", report.queues_changed, report.queues_right);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Any number of processes may do that as they start, while messages flow: each queue gets its triggers in a
+//! short transaction of its own, and what is right already is not touched. [`Install`] says who waits, and
+//! for how long; [`uninstall`](PgmqNotifyClient::uninstall) is the way back, and
+//! [`installation`](PgmqNotifyClient::installation) tells what a database has.
+//!
+//! **Privileges** of its role: it owns PGMQ's tables, or is a member of the role that does, and may create a
+//! schema in the database.
+//!
+//! ```sql
+//! grant create on database shop to installer;
+//! grant pgmq_owner to installer; -- who owns the schema pgmq and its tables
 //! ```
 //!
 //! # Consumer
@@ -202,6 +226,7 @@ mod diagnosis;
 mod error;
 mod failure;
 mod function;
+mod installing;
 mod json;
 mod message;
 mod operation;
@@ -222,6 +247,10 @@ pub use consumer::{
     Source, WakeUps,
 };
 pub use error::{ClientError, ErrorKind};
+pub use installing::{
+    FunctionDifference, Install, InstallProgress, InstallReport, Installation,
+    InstallationDifferences, TableState, Uninstall, UninstallReport,
+};
 pub use message::{Message, Received, UndecodableMessage};
 pub use operation::Operation;
 pub use operations::{
@@ -233,3 +262,4 @@ pub use polling::Polling;
 pub use when::When;
 
 pub use pgmq_notify_core::{PgmqNotifyConfig, QueueName, RawJson};
+pub use pgmq_notify_sql::SettingDifference;

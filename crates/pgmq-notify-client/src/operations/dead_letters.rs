@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::client::queue_name;
 use crate::consumer::{DEAD_LETTER, OTHER_HEADERS};
 use crate::function;
-use crate::{Operation, PgmqNotifyClient, QueueName};
+use crate::{ClientError, Operation, PgmqNotifyClient, QueueName};
 
 /// A dead letter that was put back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,16 +33,36 @@ impl PgmqNotifyClient {
         dead_letters: impl AsRef<str>,
         most: u32,
     ) -> Operation<'_, Vec<Redriven>> {
+        self.put_back(dead_letters, quantity(most), None)
+            .known((most == 0).then(Vec::new))
+    }
+
+    /// As [`redrive`](Self::redrive), those of these ids in the dead-letter queue. No ids: no SQL.
+    pub fn redrive_by_ids(
+        &self,
+        dead_letters: impl AsRef<str>,
+        msg_ids: &[i64],
+    ) -> Operation<'_, Vec<Redriven>> {
+        self.put_back(dead_letters, Ok(i32::MAX), Some(msg_ids.to_vec()))
+            .known(msg_ids.is_empty().then(Vec::new))
+    }
+
+    fn put_back(
+        &self,
+        dead_letters: impl AsRef<str>,
+        most: Result<i32, ClientError>,
+        only: Option<Vec<i64>>,
+    ) -> Operation<'_, Vec<Redriven>> {
         let queue = queue_name(dead_letters);
         let call = Call::new("redrive", &[function::FORMAT_TABLE_NAME, function::SEND]).on(&queue);
         let sender = self.sender();
         let arguments =
-            queue.and_then(|queue| Ok((self.clone(), queue, quantity(most)?, sender.name())));
+            queue.and_then(|queue| Ok((self.clone(), queue, most?, only, sender.name())));
         Operation::new(
             self,
             call,
             arguments,
-            |connection, (client, queue, most, schema), ()| {
+            |connection, (client, queue, most, only, schema), ()| {
                 Box::pin(async move {
                     let table = client.queue_table(connection, &queue).await?;
                     let name = table.quoted;
@@ -50,6 +70,7 @@ impl PgmqNotifyClient {
                         "with chosen as (
                           select msg_id from {name}
                           where vt <= clock_timestamp() and headers ? '{DEAD_LETTER}'
+                            and ($2::bigint[] is null or msg_id = any ($2))
                           order by msg_id
                           limit $1
                           for update skip locked
@@ -73,6 +94,7 @@ impl PgmqNotifyClient {
                     // The only foreign text is the table's name, quoted as an identifier.
                     let rows = sqlx::query(AssertSqlSafe(sql))
                         .bind(most)
+                        .bind(only)
                         .fetch_all(connection)
                         .await?;
                     let mut redriven = Vec::with_capacity(rows.len());
@@ -88,6 +110,5 @@ impl PgmqNotifyClient {
                 })
             },
         )
-        .known((most == 0).then(Vec::new))
     }
 }
