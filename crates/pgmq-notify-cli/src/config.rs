@@ -42,7 +42,7 @@ pub(crate) struct ConfigOptions {
     clippy::struct_excessive_bools,
     reason = "clap reads a flag and its opposite into one field each"
 )]
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 struct Switches {
     /// Publish on the channel of all namespaces too
     #[arg(long, overrides_with = "no_global_channel")]
@@ -89,8 +89,30 @@ impl From<DeliveryOption> for Delivery {
 }
 
 impl ConfigOptions {
+    /// No options, and this file.
+    #[cfg(feature = "database")]
+    pub(crate) fn of_file(path: &Path) -> Self {
+        Self {
+            config: Some(path.to_owned()),
+            queue_pattern: None,
+            channel_prefix: None,
+            max_payload_size: None,
+            delivery: None,
+            switches: Switches::default(),
+        }
+    }
+
     /// The migration of the file and the options.
     pub(crate) fn migration(&self) -> Result<Migration, Failure> {
+        self.valid().map(|(_, migration)| migration)
+    }
+
+    /// The configuration of the file and the options.
+    pub(crate) fn config(&self) -> Result<PgmqNotifyConfig, Failure> {
+        self.valid().map(|(config, _)| config)
+    }
+
+    fn valid(&self) -> Result<(PgmqNotifyConfig, Migration), Failure> {
         let path = self.path();
         let file = path.map(ConfigFile::read).transpose()?;
         let file = path.zip(file.as_ref());
@@ -104,7 +126,11 @@ impl ConfigOptions {
             return Err(invalid(lines, Some(path)));
         }
         let config = file.map_or_else(PgmqNotifyConfig::new, |(_, file)| file.config().clone());
-        Migration::new(&self.over(config)).map_err(|error| self.explain(&error, file))
+        let config = self.over(config);
+        match Migration::new(&config) {
+            Ok(migration) => Ok((config, migration)),
+            Err(error) => Err(self.explain(&error, file)),
+        }
     }
 
     /// The file that was named, or the default one where it exists.

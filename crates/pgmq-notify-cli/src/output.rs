@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::redacted::redacted;
 
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -44,6 +45,43 @@ impl Output {
         )
     }
 
+    /// Writes data for somebody who may leave: false once nobody reads it any more.
+    #[cfg(feature = "database")]
+    pub(crate) fn data_while_read(&self, bytes: impl AsRef<[u8]>) -> Result<bool, Failure> {
+        let mut stdout = self.stdout.lock();
+        let result = stdout
+            .write_all(bytes.as_ref())
+            .and_then(|()| stdout.flush());
+        let gone = matches!(&result, Err(error) if error.kind() == ErrorKind::BrokenPipe);
+        written(result).map(|()| !gone)
+    }
+
+    /// The bytes of data that carries styles, as standard output is to get them.
+    #[cfg(feature = "database")]
+    pub(crate) fn styled(&self, text: &str) -> String {
+        match self.data_colour {
+            ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Whether standard output shows colours.
+    #[cfg(feature = "database")]
+    pub(crate) fn has_colour(&self) -> bool {
+        self.data_colour != ColorChoice::Never
+    }
+
+    /// How many characters a line of standard output has room for; `None` where that is no terminal.
+    #[cfg(feature = "database")]
+    pub(crate) fn terminal_width(&self) -> Option<usize> {
+        if !self.stdout.is_terminal() {
+            return None;
+        }
+        let columns = env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
+        let measured = || terminal_size::terminal_size_of(&self.stdout).map(|it| it.0.0.into());
+        columns.or_else(measured).filter(|width| *width > 0)
+    }
+
     /// Writes data that carries styles, which a terminal shows and anything else never sees.
     pub(crate) fn styled_data(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = AutoStream::new(self.stdout.lock(), self.data_colour);
@@ -80,10 +118,10 @@ impl Output {
         self.hint(failure.hint());
     }
 
-    /// Nobody can be told that standard error is gone, so the result is dropped.
+    /// Without the passwords of URLs. Nobody can be told that standard error is gone, so the result is dropped.
     pub(crate) fn styled_words(&self, text: &str) {
         let mut stderr = AutoStream::new(io::stderr(), self.words_colour);
-        let _ = stderr.write_all(text.as_bytes());
+        let _ = stderr.write_all(redacted(text).as_bytes());
     }
 }
 

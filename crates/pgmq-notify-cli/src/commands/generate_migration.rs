@@ -1,21 +1,28 @@
 use clap::Args;
-use pgmq_notify_sql::Migration;
+use pgmq_notify_core::PgmqNotifyConfig;
+use pgmq_notify_sql::SettingDifference;
 use serde::Serialize;
 
 use crate::commands::Answer;
 use crate::config::ConfigOptions;
 use crate::failure::Failure;
 use crate::migration_files::{
-    Compared, Comparison, Directory, Existing, Format, MigrationOptions, Version, write,
+    Chain, Compared, Comparison, Directory, Existing, Extent, Format, MigrationOptions, Version,
+    write,
 };
 use crate::output::Output;
 
 /// Write the SQL of a configuration as a migration of your tool
 ///
 /// The same input gives the same bytes. Nothing is overwritten without --force, and either all files
-/// are written or none. When the newest migration of this name already holds this SQL, nothing is
-/// written; when it holds other SQL, a new version is added beside it, because a migration that was
-/// applied must not change. The down migration of each removes everything.
+/// are written or none. When the newest migration of this name is already of this configuration, nothing
+/// is written; when it is of another one, a new version is added beside it, because a migration that was
+/// applied must not change.
+///
+/// The first migration installs everything, and its down removes everything. Those after it hold only
+/// what differs, and their down returns to the state before. Each carries its configuration, in its
+/// lines that begin with `--@`. After one that was edited, or that another version wrote, comes a whole
+/// one, whose down removes everything and runs the earlier SQL again.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Prints the paths of the files that it wrote.
@@ -28,6 +35,7 @@ set). refinery starts with 1, because it holds versions in 32 bits unless it is 
 Examples:
   pgmq-notify generate-migration
   pgmq-notify generate-migration --format diesel --channel-prefix myapp
+  pgmq-notify generate-migration --full
   pgmq-notify generate-migration --format flyway --output-dir src/main/resources/db/migration
   pgmq-notify generate-migration --format plain --stdout | psql -v ON_ERROR_STOP=1
   pgmq-notify generate-migration --stdout --down > uninstall.sql")]
@@ -42,6 +50,10 @@ pub(crate) struct GenerateMigrationArguments {
     /// Overwrite: the migration of --version-number, or the newest one of this name
     #[arg(long)]
     force: bool,
+
+    /// Write everything, also where a part would do, for databases that have not applied the others
+    #[arg(long, conflicts_with = "stdout")]
+    full: bool,
 
     #[command(flatten)]
     sql: SqlOptions,
@@ -69,10 +81,10 @@ pub(crate) fn run(
     arguments: &GenerateMigrationArguments,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let migration = arguments.config.migration()?;
     let format = arguments.migration.format;
-    format.accept(&migration)?;
     if arguments.sql.stdout {
+        let migration = arguments.config.migration()?;
+        format.accept(&migration)?;
         let sql = if arguments.sql.down {
             format.down(&migration)
         } else {
@@ -87,7 +99,8 @@ pub(crate) fn run(
             "leave out --version-number, or choose another --format",
         ));
     }
-    let (comparison, version) = choose(arguments, &migration)?;
+    let config = arguments.config.config()?;
+    let (comparison, version) = choose(arguments, &config)?;
     if let Some(different) = comparison.different()
         && !arguments.force
     {
@@ -114,24 +127,42 @@ pub(crate) fn run(
 /// or the next.
 fn choose(
     arguments: &GenerateMigrationArguments,
-    migration: &Migration,
+    config: &PgmqNotifyConfig,
 ) -> Result<(Comparison, Version), Failure> {
     let MigrationOptions {
         format,
         output_dir,
         name,
     } = &arguments.migration;
+    let directory = Directory::read(output_dir, *format)?;
+    let chain = Chain::read(output_dir, *format, name, &directory)?;
+    let extent = if arguments.full {
+        Extent::Whole
+    } else {
+        Extent::Change
+    };
     let compare = |version: Version| {
-        let files = format.files(name, &version, migration);
+        let migration = chain
+            .migration(&version, config, extent)
+            .map_err(|error| Failure::new(error.to_string(), "correct the configuration"))?;
+        format.accept(&migration)?;
+        let files = format.files(name, &version, &migration);
         Ok((Comparison::new(output_dir, files)?, version))
     };
     if let Some(version) = &arguments.version_number {
         return compare(version.clone());
     }
-    let directory = Directory::read(output_dir, *format)?;
     if let Some(newest) = directory.newest(name) {
+        let is_of_config = chain.is_own(newest)
+            && chain
+                .configuration(newest)
+                .is_some_and(|own| SettingDifference::between(own, config).is_empty());
         let newest = compare(newest.clone())?;
-        if arguments.force || !format.has_versions() || newest.0.different().is_none() {
+        if arguments.force
+            || !format.has_versions()
+            || is_of_config
+            || newest.0.different().is_none()
+        {
             return Ok(newest);
         }
     }

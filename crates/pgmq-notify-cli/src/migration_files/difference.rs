@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use similar::TextDiff;
 
 use super::{Compared, Found};
@@ -8,7 +10,7 @@ use crate::output::{ADDED, REMOVED};
 pub(crate) struct Difference<'a> {
     path: String,
     old: String,
-    new: &'a str,
+    new: Cow<'a, str>,
 }
 
 impl<'a> Difference<'a> {
@@ -20,13 +22,30 @@ impl<'a> Difference<'a> {
         Some(Self {
             path: file.path.display().to_string(),
             old: String::from_utf8_lossy(old).into_owned(),
-            new: &file.file.content,
+            new: Cow::Borrowed(&file.file.content),
         })
+    }
+
+    /// Of two texts that are no files; `path` says what the old one is.
+    pub(crate) fn between(path: &str, old: String, new: String) -> Self {
+        Self {
+            path: path.into(),
+            old,
+            new: Cow::Owned(new),
+        }
+    }
+
+    pub(crate) fn into_owned(self) -> Difference<'static> {
+        Difference {
+            path: self.path,
+            old: self.old,
+            new: Cow::Owned(self.new.into_owned()),
+        }
     }
 
     /// A unified diff.
     pub(crate) fn unified(&self) -> String {
-        TextDiff::from_lines(self.old.as_str(), self.new)
+        TextDiff::from_lines(self.old.as_str(), &*self.new)
             .unified_diff()
             .header(&self.path, "generated")
             .to_string()
@@ -67,7 +86,7 @@ mod tests {
         let difference = Difference {
             path: "up.sql".into(),
             old,
-            new: "same\nother\n",
+            new: "same\nother\n".into(),
         };
         assert!(difference.unified().contains(&"ö".repeat(300)));
         let readable = difference.readable();

@@ -48,6 +48,15 @@ impl Directory {
             .max()
     }
 
+    /// The versions of all migrations called `name`, in ascending order.
+    pub(super) fn versions(&self, name: &MigrationName) -> Vec<Version> {
+        let rest = self.format.rest(name);
+        let called = self.entries.iter().filter(|(_, entry)| *entry == rest);
+        let mut versions: Vec<_> = called.map(|(version, _)| version.clone()).collect();
+        versions.sort();
+        versions
+    }
+
     /// The version of a migration that comes after all others.
     ///
     /// The first one carries the time, except refinery's: it holds versions in 32 bits unless it is

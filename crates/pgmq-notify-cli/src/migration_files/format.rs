@@ -63,26 +63,43 @@ impl Format {
         version: &Version,
         migration: &Migration,
     ) -> Vec<MigrationFile> {
-        let (up, down) = (self.up(migration), self.down(migration));
+        let reverted = match self {
+            Self::Sqlx => Some(format!("{version}_{name}.down.sql")),
+            Self::Diesel => Some(format!("{version}_{name}/down.sql")),
+            Self::Flyway => Some(format!("U{version}__{name}.sql")),
+            Self::Plain => Some(format!("{name}.down.sql")),
+            Self::SqlxSimple | Self::Refinery | Self::Dbmate => None,
+        };
+        let file = |path: PathBuf, content| MigrationFile { path, content };
+        let mut files = vec![file(self.applied(name, version), self.up(migration))];
+        files.extend(reverted.map(|path| file(path.into(), self.down(migration))));
+        files
+    }
+
+    /// Where the file that is applied stands, in the directory of the migrations.
+    pub(super) fn applied(self, name: &MigrationName, version: &Version) -> PathBuf {
         match self {
-            Self::Sqlx => vec![
-                file(format!("{version}_{name}.up.sql"), up),
-                file(format!("{version}_{name}.down.sql"), down),
-            ],
-            Self::SqlxSimple | Self::Dbmate => vec![file(format!("{version}_{name}.sql"), up)],
-            Self::Diesel => vec![
-                file(format!("{version}_{name}/up.sql"), up),
-                file(format!("{version}_{name}/down.sql"), down),
-            ],
-            Self::Refinery => vec![file(format!("V{version}__{name}.sql"), up)],
-            Self::Flyway => vec![
-                file(format!("V{version}__{name}.sql"), up),
-                file(format!("U{version}__{name}.sql"), down),
-            ],
-            Self::Plain => vec![
-                file(format!("{name}.up.sql"), up),
-                file(format!("{name}.down.sql"), down),
-            ],
+            Self::Sqlx => format!("{version}_{name}.up.sql"),
+            Self::SqlxSimple | Self::Dbmate => format!("{version}_{name}.sql"),
+            Self::Diesel => format!("{version}_{name}/up.sql"),
+            Self::Refinery | Self::Flyway => format!("V{version}__{name}.sql"),
+            Self::Plain => format!("{name}.up.sql"),
+        }
+        .into()
+    }
+
+    /// The SQL that is applied, of what stands in that file.
+    pub(super) fn applied_sql(self, text: &str) -> &str {
+        match self {
+            Self::Plain => {
+                let text = text.strip_prefix("begin;\n\n").unwrap_or(text);
+                text.strip_suffix("\ncommit;\n").unwrap_or(text)
+            }
+            Self::Dbmate => {
+                let text = text.strip_prefix("-- migrate:up\n\n").unwrap_or(text);
+                text.split("\n-- migrate:down").next().unwrap_or(text)
+            }
+            _ => text,
         }
     }
 
@@ -145,13 +162,6 @@ impl Format {
                 format!("{name}.sql")
             }
         }
-    }
-}
-
-fn file(path: String, content: String) -> MigrationFile {
-    MigrationFile {
-        path: path.into(),
-        content,
     }
 }
 

@@ -189,7 +189,11 @@ fn a_pattern_cannot_split_the_file_of_dbmate() {
     };
     let directives: Vec<_> = content
         .lines()
-        .filter(|line| line.starts_with("--") && line.contains("migrate:"))
+        // As dbmate finds them. The configuration in the comment begins with `--@`.
+        .filter(|line| {
+            let rest = line.strip_prefix("--").map(str::trim_start);
+            rest.is_some_and(|rest| rest.starts_with("migrate:"))
+        })
         .collect();
     assert_eq!(directives, ["-- migrate:up", "-- migrate:down"]);
 }
