@@ -78,6 +78,14 @@ impl TestDatabase {
         })
     }
 
+    /// Brings a PGMQ that was installed as plain SQL to 1.13, by the scripts of its releases.
+    ///
+    /// # Panics
+    /// If a script fails.
+    pub async fn upgrade_pgmq(&self) {
+        expect(Pgmq::V1_13.install(&self.server, &self.name).await);
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

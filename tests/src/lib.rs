@@ -38,6 +38,7 @@ mod pgmq;
 mod script;
 mod server;
 mod template;
+mod tool;
 
 pub use database::TestDatabase;
 pub use error::Error;
@@ -46,3 +47,4 @@ pub use faults::{Chaos, Cut, Direction, Fault, Proxy, Struck};
 pub use heard::Heard;
 pub use pgmq::Pgmq;
 pub use server::{DEFAULT_IMAGE, PgBouncer, Server, Settings, Stop, Way};
+pub use tool::tool;

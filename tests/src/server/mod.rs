@@ -5,6 +5,7 @@ mod binaries;
 mod container;
 mod control;
 mod existing;
+mod extension;
 mod guard;
 mod local;
 mod pgbouncer;
@@ -52,6 +53,8 @@ pub struct Server {
 #[derive(Debug)]
 struct Inner {
     source: Source,
+    /// What it was started from, which has to outlive it.
+    _files: Option<extension::Tree>,
     /// Begins the name of every database made here; two processes, or two servers of one process, never share it.
     prefix: String,
     databases: AtomicU32,
@@ -108,6 +111,46 @@ impl Server {
         .await
     }
 
+    /// An own server that has the files of the extension pgmq, whatever is installed on this machine.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start); or the crate that embeds PGMQ is not where cargo says.
+    pub async fn start_with_pgmq(settings: Settings) -> Result<Self, Error> {
+        let plain = Self::start(Settings::new()).await?;
+        let programs = plain.binaries().unwrap_or_default();
+        let mut connection = plain.connect().await?;
+        let (share, libraries): (String, String) = sqlx::query_as(
+            "select max(setting) filter (where name = 'SHAREDIR'), max(setting) filter (where name = 'PKGLIBDIR') from pg_config",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .map_err(Error::because("ask a server where its files are"))?;
+        let _ = connection.close().await;
+        blocking(move || {
+            let installed = extension::Installed {
+                share: share.into(),
+                libraries: libraries.into(),
+                programs,
+            };
+            let files = extension::Tree::with_pgmq(&installed)?;
+            let account = Account::for_servers()?;
+            let binaries =
+                Binaries::find(vec![files.within(&installed.programs)], account.as_ref()).map_err(
+                    |directories| {
+                        Searched {
+                            forced: Some(Way::Local),
+                            directories,
+                            ..Searched::default()
+                        }
+                        .into_error()
+                    },
+                )?;
+            let source = Source::Local(Local::start(binaries, account, settings)?);
+            Ok(Self::from_files(source, Some(files), new_prefix()))
+        })
+        .await
+    }
+
     /// A server for a program that shows something: an own one, so that nothing is left of it once this value is dropped, or
     /// the shared one where another way than programs of this machine was chosen or is the only one open.
     ///
@@ -128,8 +171,13 @@ impl Server {
     }
 
     fn from_source(source: Source, prefix: String) -> Self {
+        Self::from_files(source, None, prefix)
+    }
+
+    fn from_files(source: Source, files: Option<extension::Tree>, prefix: String) -> Self {
         let inner = Inner {
             source,
+            _files: files,
             prefix,
             databases: AtomicU32::new(0),
             templates: Mutex::default(),

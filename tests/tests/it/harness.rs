@@ -1,6 +1,7 @@
 //! The harness itself: what every other test takes for granted.
 
 mod chaos;
+pub(crate) mod command_line;
 mod database;
 mod leftovers;
 mod pgbouncer;
