@@ -50,21 +50,22 @@ fn without_a_look(call: &Call, error: sqlx::Error) -> ClientError {
 }
 
 /// What the catalog says.
-struct Installed {
+pub(crate) struct Installed {
     pgmq_schema: bool,
-    extension: Option<String>,
+    pub(crate) extension: Option<String>,
     pgmq: Vec<String>,
     pgmq_notify: Vec<String>,
 }
 
 impl Installed {
-    async fn look(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn look(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
         let row = sqlx::query(
             "select to_regnamespace('pgmq') is not null,
               (select extversion from pg_extension where extname = 'pgmq'),
               array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq')),
               array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq_notify'))",
         )
+        .persistent(false)
         .fetch_one(connection)
         .await?;
         Ok(Self {
@@ -112,7 +113,7 @@ impl Installed {
 
     /// What `pg_extension` says, and of a PGMQ that was installed as plain SQL, the last release
     /// before the first of which something is missing.
-    fn version(&self) -> Option<PgmqVersion> {
+    pub(crate) fn version(&self) -> Option<PgmqVersion> {
         if let Some(version) = self.extension.as_deref().and_then(PgmqVersion::parse) {
             return Some(version);
         }

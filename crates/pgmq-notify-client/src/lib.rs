@@ -236,6 +236,7 @@ mod polling;
 mod routing;
 mod row;
 mod seconds;
+mod status;
 mod timestamp;
 mod version;
 mod when;
@@ -259,7 +260,11 @@ pub use operations::{
 };
 pub use partitions::Partitions;
 pub use polling::Polling;
+pub use status::{
+    Depth, Figures, InstallationStatus, PgmqStatus, QueueConsumers, QueueFigures, QueueKind,
+    QueueMessages, QueueStatus, ServerStatus, Sessions, Status,
+};
 pub use when::When;
 
-pub use pgmq_notify_core::{PgmqNotifyConfig, QueueName, RawJson};
+pub use pgmq_notify_core::{ChannelName, Delivery, PgmqNotifyConfig, QueueName, RawJson};
 pub use pgmq_notify_sql::SettingDifference;

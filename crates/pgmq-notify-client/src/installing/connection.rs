@@ -38,10 +38,10 @@ impl From<sqlx::Error> for Refused {
 /// transaction of a message, and takes it back wholly when a statement of it fails. So neither a
 /// transaction nor a prepared statement is left where a pooler gives each transaction another server.
 #[derive(Debug)]
-pub(super) struct Connection(PgConnection);
+pub(crate) struct Connection(PgConnection);
 
 impl Connection {
-    pub(super) async fn open(pool: &PgPool, operation: &'static str) -> Result<Self, ClientError> {
+    pub(crate) async fn open(pool: &PgPool, operation: &'static str) -> Result<Self, ClientError> {
         let options = pool.connect_options();
         let name = match options.get_application_name() {
             Some(own) if !own.is_empty() => own.to_owned(),
@@ -56,6 +56,11 @@ impl Connection {
                 format!("{operation}: no connection within {CONNECTED_WITHIN:?}"),
             )),
         }
+    }
+
+    /// For statements that leave nothing behind, such as those of a transaction.
+    pub(crate) fn inner(&mut self) -> &mut PgConnection {
+        &mut self.0
     }
 
     /// Runs `sql`, of our own templates or made by the server, as one transaction.
@@ -84,7 +89,7 @@ impl Connection {
         Ok(self.run(sql).await?)
     }
 
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         // For a server that does not take leave.
         let _ = timeout(Duration::from_secs(1), self.0.close()).await;
     }

@@ -81,14 +81,14 @@ struct Found {
 
 /// What is there, for an installation that is about to begin.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(crate) struct Look {
     pub(super) pgmq: bool,
-    pub(super) installation: Option<Installation>,
+    pub(crate) installation: Option<Installation>,
 }
 
 impl Look {
     /// Without the queues, which take longer.
-    pub(super) async fn take(connection: &mut Connection) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn take(connection: &mut Connection) -> Result<Self, sqlx::Error> {
         let rows = connection.rows(LOOK.into()).await?;
         let Some(row) = rows.first() else {
             return Err(sqlx::Error::RowNotFound);
@@ -143,7 +143,7 @@ impl Look {
     }
 
     /// With the queues.
-    pub(super) async fn whole(
+    pub(crate) async fn whole(
         connection: &mut Connection,
     ) -> Result<Option<Installation>, sqlx::Error> {
         let mut look = Self::take(connection).await?;
@@ -164,6 +164,16 @@ const ALL_QUEUES: &str =
     "select q.relation::text, q.trigger_state from pgmq_notify.queues() q order by 1";
 
 impl TableState {
+    /// `installed`, `disabled`, `missing` or `stale`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Disabled => "disabled",
+            Self::Missing => "missing",
+            Self::Stale => "stale",
+        }
+    }
+
     pub(super) fn of(text: &str) -> Self {
         match text {
             "installed" => Self::Installed,
