@@ -96,7 +96,9 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
 fn embedded() -> Result<PathBuf, Error> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        .args(["metadata", "--format-version=1", "--locked"])
+        // Cargo has fetched what this machine builds with, and would have to fetch what others need.
+        .args(["--filter-platform", "host-tuple"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .map_err(Error::because("ask cargo where the crate pgmq is"))?;
