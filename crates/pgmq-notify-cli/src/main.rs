@@ -3,7 +3,7 @@
 //!
 //! What writes and compares files connects to nothing. Its configuration is `pgmq-notify.toml`, overridden by options;
 //! the sample beside this crate's manifest explains each key. A namespace of the file overrides both, so `--payload`
-//! and `--delivery` say what holds for the others. What watches and sends (`listen`, `send`, `dead-letters`, `top`)
+//! and `--delivery` say what holds for the others. What watches and sends (`status`, `listen`, `send`, `dead-letters`, `top`)
 //! takes the settings that the database has:
 //!
 //! ```console

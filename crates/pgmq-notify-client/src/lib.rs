@@ -74,6 +74,8 @@
 //! grant pgmq_owner to installer; -- who owns the schema pgmq and its tables
 //! ```
 //!
+//! [`status`](PgmqNotifyClient::status) shows all of that together with the queues, their depth and their consumers.
+//!
 //! # Consumer
 //!
 //! ```no_run

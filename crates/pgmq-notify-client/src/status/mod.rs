@@ -7,7 +7,7 @@ mod queues;
 mod report;
 mod server;
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::call::Call;
 use crate::failure::explain;
@@ -24,7 +24,7 @@ pub use self::report::{InstallationStatus, PgmqStatus, QueueStatus, Status};
 pub use self::server::{ServerStatus, Sessions};
 
 /// A queue that somebody has locked must not stop the others for long. Ends with its transaction, so that nothing
-/// of it stays in a pool, or behind a pooler.
+/// of it stays in a pool. A pooler leaves a transaction on one server, which a statement needs that is prepared first.
 const BEGIN: &str = "\
 begin isolation level read committed read only;
 set local lock_timeout = '1s';
@@ -112,7 +112,10 @@ async fn look(
     operation: &'static str,
 ) -> Result<(Server, Vec<Found>), ClientError> {
     let failed = |error| explain(&Call::new(operation, &[]), error);
-    let server = Server::look(connection, plans).await.map_err(failed)?;
+    let mut transaction = connection.begin_with(BEGIN).await.map_err(failed)?;
+    let server = Server::look(&mut transaction, plans)
+        .await
+        .map_err(failed)?;
     match server.meta {
         Meta::Readable => {}
         Meta::Missing => {
@@ -128,11 +131,12 @@ async fn look(
             return Err(Call::new(operation, &[]).error(ErrorKind::PermissionDenied, &text));
         }
     }
-    let mut queues = queues::all(connection, plans).await.map_err(failed)?;
+    let mut queues = queues::all(&mut transaction, plans).await.map_err(failed)?;
     if server.reads_parked {
-        let consumers = consumers::add(connection, plans, &mut queues);
+        let consumers = consumers::add(&mut transaction, plans, &mut queues);
         consumers.await.map_err(failed)?;
     }
+    transaction.commit().await.map_err(failed)?;
     let counted = counting::add(connection, plans, &mut queues);
     counted.await.map_err(failed)?;
     Ok((server, queues))

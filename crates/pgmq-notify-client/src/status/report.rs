@@ -2,10 +2,10 @@ use std::collections::HashMap;
 
 use pgmq_notify_core::{ChannelName, Delivery, Namespace, PgmqNotifyConfig};
 use sqlx::error::DatabaseError;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::queues::Found;
-use super::{Plans, QueueConsumers, QueueKind, QueueMessages, ServerStatus};
+use super::{BEGIN, Plans, QueueConsumers, QueueKind, QueueMessages, ServerStatus};
 use crate::call::Call;
 use crate::diagnosis::Installed;
 use crate::failure::explain;
@@ -93,14 +93,7 @@ pub(super) async fn take(
 ) -> Result<Status, ClientError> {
     let failed = |error| explain(&Call::new(operation, &[]), error);
     let (server, found) = super::look(connection.inner(), Plans::Dropped, operation).await?;
-    let pgmq = Installed::look(connection.inner()).await.map_err(failed)?;
-    let pgmq = PgmqStatus {
-        version: match &pgmq.extension {
-            Some(version) => Some(version.clone()),
-            None => pgmq.version().map(|it| it.to_string()),
-        },
-        is_extension: pgmq.extension.is_some(),
-    };
+    let pgmq = pgmq(connection.inner()).await.map_err(failed)?;
     let installation = installation(connection).await.map_err(failed)?;
     let namespaces = match &installation {
         InstallationStatus::Found(_) => namespaces(connection.inner()).await.map_err(failed)?,
@@ -113,6 +106,19 @@ pub(super) async fn take(
         pgmq,
         installation,
         queues,
+    })
+}
+
+async fn pgmq(connection: &mut PgConnection) -> Result<PgmqStatus, sqlx::Error> {
+    let mut transaction = connection.begin_with(BEGIN).await?;
+    let pgmq = Installed::look(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(PgmqStatus {
+        version: match &pgmq.extension {
+            Some(version) => Some(version.clone()),
+            None => pgmq.version().map(|it| it.to_string()),
+        },
+        is_extension: pgmq.extension.is_some(),
     })
 }
 
@@ -132,10 +138,12 @@ async fn installation(connection: &mut Connection) -> Result<InstallationStatus,
 }
 
 async fn namespaces(connection: &mut PgConnection) -> Result<HashMap<String, String>, sqlx::Error> {
+    let mut transaction = connection.begin_with(BEGIN).await?;
     let rows = sqlx::query(NAMESPACES)
         .persistent(false)
-        .fetch_all(connection)
+        .fetch_all(&mut *transaction)
         .await;
+    transaction.rollback().await?;
     match rows {
         Ok(rows) => {
             let pairs = rows

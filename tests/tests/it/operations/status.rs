@@ -2,16 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use pgmq_notify_client::{
     Claim, Consumer, Delivery, ErrorKind, HandlerError, InstallationStatus, Message,
     PgmqNotifyClient, PgmqNotifyConfig, QueueConsumers, QueueKind, QueueStatus, Status, TableState,
 };
-use pgmq_notify_tests::{Pgmq, Server, Settings, TestDatabase, eventually};
+use pgmq_notify_tests::{PgBouncer, Pgmq, Server, Settings, TestDatabase, eventually};
 use serde_json::{Value, json};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, PgConnection};
 
-use super::client;
 use super::running::{SOON, run};
+use super::{client, create_queues};
 use crate::producers::partitioned_queue;
 
 /// Everything that a queue can be.
@@ -409,6 +411,70 @@ async fn a_standby_shows_the_same_but_for_what_is_not_in_the_wal() {
     assert!(ran.stdout.contains(", a standby\n"), "{ran:?}");
     assert!(ran.stderr.starts_with("this is a standby: "), "{ran:?}");
     client.pool().close().await;
+}
+
+/// A pooler in transaction mode gives each transaction another server.
+#[tokio::test]
+async fn behind_a_pooler_it_works_while_others_take_the_servers() {
+    let server = Server::start(Settings::new()).await.unwrap();
+    let database = TestDatabase::on(&server, Pgmq::V1_13).await;
+    let config = PgmqNotifyConfig::new().with_delivery(Delivery::WakeUp);
+    database.migrate(&config).await;
+    create_queues(&database, 3).await;
+    let pooler = PgBouncer::before(&server).await.unwrap();
+    let pool = PgPoolOptions::new()
+        .max_connections(4)
+        .connect_lazy_with(pooler.options(&database));
+    let client = PgmqNotifyClient::with_pool(pool.clone(), PgmqNotifyConfig::new()).unwrap();
+    let looks = (0..8).map(|_| client.status());
+    for seen in join_all(looks).await {
+        let seen = seen.unwrap();
+        assert!(seen.queues.iter().all(|it| depths(it) == Some((0, 0))));
+        let right = Some(TableState::Installed);
+        assert!(seen.queues.iter().all(|it| it.triggers == right));
+        assert_eq!(seen.queues.len(), 3);
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn figures_leave_no_setting_on_the_connection_of_the_pool() {
+    let database = shop().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(database.options());
+    let client = PgmqNotifyClient::with_pool(pool.clone(), PgmqNotifyConfig::new()).unwrap();
+    let settings = async || -> (i32, String, String, String) {
+        sqlx::query_as(
+            "select pg_backend_pid(), current_setting('lock_timeout'), current_setting('statement_timeout'),
+              current_setting('transaction_read_only')",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap()
+    };
+    let before = settings().await;
+    let visible = async || {
+        let figures = client.figures().await.unwrap();
+        let found = figures.queues.iter().find(|it| it.name == "mail_queue");
+        let messages = found.unwrap().messages;
+        messages.map(|it| (it.visible.unwrap().messages, it.sent))
+    };
+    assert_eq!(visible().await, Some((1, Some(1))));
+    assert_eq!(settings().await, before);
+    // After a refusal too.
+    let mut holder = PgConnection::connect_with(&database.options())
+        .await
+        .unwrap();
+    sqlx::raw_sql("begin; lock table pgmq.q_mail_queue in access exclusive mode")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    assert_eq!(visible().await, None);
+    assert_eq!(settings().await, before);
+    holder.close().await.unwrap();
+    eventually(SOON, || async { visible().await == Some((1, Some(1))) }).await;
+    pool.close().await;
 }
 
 #[tokio::test]
