@@ -126,7 +126,7 @@
 //! server is configured, unless [chosen otherwise](ConsumerBuilder::acknowledgements). What a handler writes
 //! is its own, on connections of its own.
 //!
-//! **Delivery.** Where a namespace has [`Delivery::WakeUp`](pgmq_notify_core::Delivery::WakeUp), senders
+//! **Delivery.** Where a namespace has [`Delivery::WakeUp`], senders
 //! notify only while somebody sleeps, which the consumer tells them by itself: a row in
 //! `pgmq_notify.parked`, valid for 15 seconds, says that it would like to be told, and while messages come
 //! thick it looks for them every 0.5 to 4 milliseconds, holding an advisory lock, and no sender notifies.
