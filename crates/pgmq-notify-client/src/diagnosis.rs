@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row as _};
 
 use crate::call::Call;
@@ -49,24 +50,27 @@ fn without_a_look(call: &Call, error: sqlx::Error) -> ClientError {
     call.error(ErrorKind::Unsupported, &reason).because(error)
 }
 
+/// One row for [`Installed::read`].
+pub(crate) const CATALOG: &str = "select to_regnamespace('pgmq') is not null,
+  (select extversion from pg_extension where extname = 'pgmq'),
+  array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq')),
+  array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq_notify'))";
+
 /// What the catalog says.
-struct Installed {
+pub(crate) struct Installed {
     pgmq_schema: bool,
-    extension: Option<String>,
+    pub(crate) extension: Option<String>,
     pgmq: Vec<String>,
     pgmq_notify: Vec<String>,
 }
 
 impl Installed {
     async fn look(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let row = sqlx::query(
-            "select to_regnamespace('pgmq') is not null,
-              (select extversion from pg_extension where extname = 'pgmq'),
-              array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq')),
-              array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq_notify'))",
-        )
-        .fetch_one(connection)
-        .await?;
+        let row = sqlx::query(CATALOG).fetch_one(connection).await?;
+        Self::read(&row)
+    }
+
+    pub(crate) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             pgmq_schema: row.try_get(0)?,
             extension: row.try_get(1)?,
@@ -112,7 +116,7 @@ impl Installed {
 
     /// What `pg_extension` says, and of a PGMQ that was installed as plain SQL, the last release
     /// before the first of which something is missing.
-    fn version(&self) -> Option<PgmqVersion> {
+    pub(crate) fn version(&self) -> Option<PgmqVersion> {
         if let Some(version) = self.extension.as_deref().and_then(PgmqVersion::parse) {
             return Some(version);
         }

@@ -74,6 +74,8 @@
 //! grant pgmq_owner to installer; -- who owns the schema pgmq and its tables
 //! ```
 //!
+//! What is wrong, and the statement or command that repairs it, says [`doctor`](PgmqNotifyClient::doctor).
+//!
 //! # Consumer
 //!
 //! ```no_run
@@ -223,6 +225,7 @@ mod call;
 mod client;
 mod consumer;
 mod diagnosis;
+mod doctor;
 mod error;
 mod failure;
 mod function;
@@ -246,6 +249,7 @@ pub use consumer::{
     ConsumerStats, DeadLetter, Durability, HandlerError, Order, RetryPolicy, ShutdownReport,
     Source, WakeUps,
 };
+pub use doctor::{Diagnosis, Doctor, Finding, FindingCode, Remedy, RoleKind, Severity};
 pub use error::{ClientError, ErrorKind};
 pub use installing::{
     FunctionDifference, Install, InstallProgress, InstallReport, Installation,

@@ -38,10 +38,10 @@ impl From<sqlx::Error> for Refused {
 /// transaction of a message, and takes it back wholly when a statement of it fails. So neither a
 /// transaction nor a prepared statement is left where a pooler gives each transaction another server.
 #[derive(Debug)]
-pub(super) struct Connection(PgConnection);
+pub(crate) struct Connection(PgConnection);
 
 impl Connection {
-    pub(super) async fn open(pool: &PgPool, operation: &'static str) -> Result<Self, ClientError> {
+    pub(crate) async fn open(pool: &PgPool, operation: &'static str) -> Result<Self, ClientError> {
         let options = pool.connect_options();
         let name = match options.get_application_name() {
             Some(own) if !own.is_empty() => own.to_owned(),
@@ -67,7 +67,7 @@ impl Connection {
     }
 
     /// The rows of all statements of `sql`.
-    pub(super) async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, sqlx::Error> {
+    pub(crate) async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, sqlx::Error> {
         sqlx::raw_sql(AssertSqlSafe(sql))
             .fetch_all(&mut self.0)
             .await
@@ -84,7 +84,7 @@ impl Connection {
         Ok(self.run(sql).await?)
     }
 
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         // For a server that does not take leave.
         let _ = timeout(Duration::from_secs(1), self.0.close()).await;
     }

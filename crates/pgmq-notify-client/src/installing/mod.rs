@@ -1,7 +1,7 @@
 //! Installs the SQL of a configuration, queue by queue.
 
 mod busy;
-mod connection;
+pub(crate) mod connection;
 mod install;
 mod installation;
 mod progress;
