@@ -88,6 +88,8 @@ codes! {
     TriggerDisabled = "trigger-disabled", Warning;
     /// `pgmq.meta` lacks a trigger, so queues that are created get none.
     NewQueuesUncovered = "new-queues-uncovered", Error;
+    /// Sessions of a role, or of the whole database, are muted and publish nothing.
+    Muted = "muted", Warning;
     /// PGMQ's own notifications of a queue are enabled beside ours.
     PgmqOwnNotify = "pgmq-own-notify", Warning;
     /// A role lacks a right.

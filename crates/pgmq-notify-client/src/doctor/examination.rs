@@ -27,6 +27,8 @@ pub(super) struct Examination<'c> {
     /// What the database is compared with.
     pub(super) config: PgmqNotifyConfig,
     pub(super) facts: Facts,
+    /// Whether the SQL is of a later version: installing ours would be a step back.
+    pub(super) is_newer: bool,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -99,6 +101,15 @@ impl Examination<'_> {
         let explanation = format!("{}: {error}.", refusal.explanation());
         self.not_checked(what, explanation, Remedy::Advice(remedy.into()));
         Ok(None)
+    }
+
+    /// What puts triggers on queues, and nothing else where the SQL is not to be replaced.
+    pub(super) fn install_triggers(&self) -> Remedy {
+        if self.is_newer {
+            Remedy::Sql("select pgmq_notify.install_triggers();".into())
+        } else {
+            Remedy::Install
+        }
     }
 
     pub(super) fn not_checked(

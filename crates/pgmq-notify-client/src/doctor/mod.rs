@@ -133,6 +133,7 @@ impl Doctor<'_> {
             connection,
             config: self.client.config().clone(),
             facts,
+            is_newer: false,
             findings: Vec::new(),
         };
         let checked = checks::all(&mut examination, &self).await;

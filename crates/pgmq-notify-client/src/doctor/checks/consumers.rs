@@ -26,6 +26,14 @@ struct Sleepers {
     valid: i64,
     gone: i64,
     since: Duration,
+    /// Whether one is at work: it holds the queue's advisory lock, and need not sleep.
+    is_attended: bool,
+}
+
+impl Sleepers {
+    fn are_there(&self) -> bool {
+        self.valid > 0 || self.is_attended
+    }
 }
 
 pub(super) async fn check(
@@ -39,7 +47,7 @@ pub(super) async fn check(
     let sleepers = sleepers(it).await?;
     for (table, sleepers) in &sleepers {
         // As long as others sleep there they delete its row.
-        if sleepers.gone > 0 && sleepers.valid == 0 {
+        if sleepers.gone > 0 && !sleepers.are_there() {
             gone(it, table, sleepers);
         }
     }
@@ -49,7 +57,7 @@ pub(super) async fn check(
     }
     let waiting = waiting(it, backlog_age).await?;
     let (unconsumed, slow): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(table, ..)| {
-        let sleep = sleepers.get(table).is_some_and(|it| it.valid > 0);
+        let sleep = sleepers.get(table).is_some_and(Sleepers::are_there);
         sessions == 0_i64 && !sleep
     });
     report(
@@ -89,7 +97,16 @@ async fn sleepers(it: &mut Examination<'_>) -> Result<BTreeMap<String, Sleepers>
         "select p.queue,
           count(*) filter (where p.parked_until > statement_timestamp()),
           count(*) filter (where p.parked_until < statement_timestamp() - interval '{GONE_AFTER}'),
-          date_part('epoch', statement_timestamp() - max(p.parked_until))
+          date_part('epoch', statement_timestamp() - max(p.parked_until)),
+          exists (
+            select from pg_locks l
+            where l.locktype = 'advisory' and l.objsubid = 1 and l.granted
+              and l.database = (select d.oid from pg_database d where d.datname = current_database())
+              -- As pgmq_notify.route works it out.
+              and (l.classid::bigint << 32 | l.objid::bigint) = ('x' || left(encode(
+                sha256(convert_to('pgmq_notify.attended:' || p.queue, 'UTF8')), 'hex'
+              ), 16))::bit(64)::bigint
+          )
         from pgmq_notify.parked p group by p.queue"
     );
     for row in it.ask("consumers that sleep", &sql).await? {
@@ -98,6 +115,7 @@ async fn sleepers(it: &mut Examination<'_>) -> Result<BTreeMap<String, Sleepers>
             valid: row.try_get(1).map_err(failed)?,
             gone: row.try_get(2).map_err(failed)?,
             since: Duration::try_from_secs_f64(since).unwrap_or_default(),
+            is_attended: row.try_get(4).map_err(failed)?,
         };
         sleepers.insert(row.try_get(0).map_err(failed)?, found);
     }
@@ -108,7 +126,7 @@ fn gone(it: &mut Examination<'_>, table: &str, sleepers: &Sleepers) {
     let queue = it.facts.queues.iter().find(|it| it.table == table);
     let name = queue.map_or_else(|| table.to_owned(), |it| it.name.clone());
     let explanation = format!(
-        "{} of its consumers went to sleep and did not come back, the last one {} ago, and none sleeps there now. Start it again \
+        "{} of its consumers went to sleep and did not come back, the last one {} ago, and none is there now. Start it again \
          where it crashed; where it is not wanted any more, the remedy forgets it.",
         sleepers.gone,
         age(sleepers.since)

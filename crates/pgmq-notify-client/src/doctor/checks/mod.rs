@@ -4,6 +4,7 @@ mod consumers;
 mod dead_letters;
 mod delivery;
 mod installation;
+mod muted;
 mod namespaces;
 mod notification_queue;
 mod own_notify;
@@ -26,6 +27,7 @@ pub(super) async fn all(it: &mut Examination<'_>, doctor: &Doctor<'_>) -> Result
     let installation = installation::check(it, doctor.any_config).await?;
     if let Some(installation) = &installation {
         triggers::check(it, installation).await?;
+        muted::check(it).await?;
         namespaces::check(it, installation).await?;
     }
     if it.facts.pgmq.meta == Table::Readable {

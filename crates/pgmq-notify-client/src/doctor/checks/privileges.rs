@@ -78,7 +78,7 @@ pub(super) async fn check(
     let functions: Vec<_> = held
         .functions
         .iter()
-        .filter(|function| !function.may_execute && needed.function(&function.name))
+        .filter(|function| !function.may_execute && needed.function(function))
         .map(|function| function.signature.clone())
         .collect();
     if !functions.is_empty() {

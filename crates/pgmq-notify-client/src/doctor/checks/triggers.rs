@@ -43,7 +43,8 @@ pub(super) async fn check(
             .map(|(table, _)| table.to_owned())
             .collect();
         if !tables.is_empty() {
-            it.find(code, some_of(&tables), explanation, Remedy::Install);
+            let remedy = it.install_triggers();
+            it.find(code, some_of(&tables), explanation, remedy);
         }
     }
     let rows = it.ask("disabled triggers", DISABLED).await?;

@@ -88,6 +88,50 @@ async fn damage_is_found_and_repaired_by_installing_again() {
     }
 }
 
+#[tokio::test]
+async fn sql_of_a_newer_version_is_not_replaced_by_an_older_one() {
+    let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
+    create_queues(&database, 1).await;
+    database
+        .run(
+            "update pgmq_notify.installation set version = '7.0.0'; \
+             drop trigger pgmq_notify_message_inserted on pgmq.q_q1_queue",
+        )
+        .await
+        .unwrap();
+    let found = cured(&database, &[], "trigger-missing").await;
+    assert_eq!(found.remedy.text, "select pgmq_notify.install_triggers();");
+    let report = examine(&database, &[]).await;
+    assert_eq!(report.codes(), ["version-differs"]);
+    let remedy = &report.findings[0].remedy.text;
+    assert_eq!(remedy, "cargo install pgmq-notify-cli --version 7.0.0");
+}
+
+#[tokio::test]
+async fn whoever_is_muted_by_a_setting_is_named() {
+    let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
+    let (name, role) = (database.name(), format!("muted_{:016x}", fastrand::u64(..)));
+    for on in [
+        format!("database {name}"),
+        format!("role {role}"),
+        format!("role {role} in database {name}"),
+    ] {
+        database
+            .run(format!(
+                "do $$ begin create role {role}; exception when duplicate_object then end $$; \
+                 alter {on} set pgmq_notify.mute = 'on'"
+            ))
+            .await
+            .unwrap();
+        let found = cured(&database, &[], "muted").await;
+        assert_eq!(
+            found.remedy.text,
+            format!("alter {on} reset pgmq_notify.mute;")
+        );
+    }
+    database.run(format!("drop role {role}")).await.unwrap();
+}
+
 /// No option can say them, and whoever examines may not have the file.
 #[tokio::test]
 async fn where_namespaces_are_configured_missing_triggers_are_made_by_what_is_installed() {

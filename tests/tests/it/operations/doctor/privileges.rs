@@ -57,6 +57,15 @@ async fn exactly_the_documented_grants_are_needed() {
 #[tokio::test]
 async fn with_nothing_but_the_remedies_a_stranger_becomes_what_it_is_to_be() {
     let shop = Shop::open().await;
+    // Where somebody took from public what everybody may by default.
+    shop.database
+        .run(
+            "grant execute on all functions in schema pgmq to owner; \
+             revoke execute on all functions in schema pgmq, pgmq_notify from public; \
+             revoke usage on schema pgmq_notify from public",
+        )
+        .await
+        .unwrap();
     for role in KINDS {
         let queue = ["--role", role, "--as", role, "--queue", "orders_queue"];
         for finding in examine(&shop.database, &queue).await.findings {

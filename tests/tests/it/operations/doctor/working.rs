@@ -5,6 +5,7 @@ use std::time::Duration;
 use pgmq_notify_client::{Claim, Consumer, HandlerError, Message, PgmqNotifyConfig, Source};
 use pgmq_notify_core::Delivery;
 use pgmq_notify_tests::{TestDatabase, eventually};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::{cured, examine, gone};
 use crate::operations::client;
@@ -34,6 +35,22 @@ async fn a_consumer_that_did_not_come_back_is_found_where_no_other_sleeps() {
                ('q_orders_queue', 1, {now} - interval '10 minutes'), ('q_orders_queue', 2, {now} - interval '3 hours'),
                ('q_mail_queue', 3, {now} - interval '10 minutes'), ('q_mail_queue', 4, {now} + interval '10 minutes')"
         ))
+        .await
+        .unwrap();
+    // One that is at work need not sleep.
+    let mut at_work = PgConnection::connect_with(&database.options())
+        .await
+        .unwrap();
+    let attention = "(select attention from pgmq_notify.route('orders_queue'))";
+    let attend = format!("select pg_advisory_lock({attention})");
+    sqlx::raw_sql(AssertSqlSafe(attend))
+        .execute(&mut at_work)
+        .await
+        .unwrap();
+    assert!(examine(&database, &[]).await.findings.is_empty());
+    let leave = format!("select pg_advisory_unlock({attention})");
+    sqlx::raw_sql(AssertSqlSafe(leave))
+        .execute(&mut at_work)
         .await
         .unwrap();
     let found = cured(&database, &[], "consumer-gone").await;

@@ -56,6 +56,8 @@ pub(super) struct HeldFunction {
     pub(super) name: String,
     pub(super) signature: String,
     pub(super) may_execute: bool,
+    /// Else it is ours.
+    pub(super) is_of_pgmq: bool,
 }
 
 impl Held {
@@ -194,9 +196,9 @@ fn tables(role: &str, readable: bool) -> String {
 fn functions(role: &str) -> String {
     format!(
         "select p.proname::text, format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)),
-          has_function_privilege(r.oid, p.oid, 'execute')
+          has_function_privilege(r.oid, p.oid, 'execute'), n.nspname = 'pgmq'
         from pg_roles r, pg_proc p join pg_namespace n on n.oid = p.pronamespace
-        where r.rolname = {role} and n.nspname = 'pgmq_notify'
+        where r.rolname = {role} and n.nspname in ('pgmq', 'pgmq_notify')
         order by 2"
     )
 }
@@ -249,6 +251,7 @@ impl HeldFunction {
             name: row.try_get(0)?,
             signature: row.try_get(1)?,
             may_execute: row.try_get(2)?,
+            is_of_pgmq: row.try_get(3)?,
         })
     }
 }

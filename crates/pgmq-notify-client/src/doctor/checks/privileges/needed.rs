@@ -1,6 +1,6 @@
 //! The rights of `docs/operations.md`.
 
-use super::held::{HeldTable, What};
+use super::held::{HeldFunction, HeldTable, What};
 use crate::doctor::RoleKind;
 
 /// What a role of this kind needs.
@@ -39,16 +39,47 @@ impl Needed {
         }
     }
 
-    /// Functions of ours; public may execute these unless somebody revoked it.
-    pub(super) fn function(&self, name: &str) -> bool {
-        match self.kind {
-            RoleKind::Owner => false,
-            RoleKind::Producer if self.triggers_enabled => name == "wakes",
-            // Those that send, and what they call.
-            RoleKind::Producer => !["install_triggers", "create", "drop_queue"].contains(&name),
-            RoleKind::Listener | RoleKind::Consumer => {
-                ["route", "namespace_of", "channel_name", "queues"].contains(&name)
-            }
+    /// Public may execute these unless somebody revoked it.
+    pub(super) fn function(&self, function: &HeldFunction) -> bool {
+        let name = &*function.name;
+        match (self.kind, function.is_of_pgmq) {
+            (RoleKind::Owner, _) | (RoleKind::Listener, true) => false,
+            (RoleKind::Producer, true) => SENDING.contains(&name),
+            (RoleKind::Consumer, true) => CONSUMING.contains(&name),
+            (RoleKind::Producer, false) => self.sends(name),
+            (RoleKind::Listener, false) => LISTENING.contains(&name),
+            // Dead letters are sent.
+            (RoleKind::Consumer, false) => LISTENING.contains(&name) || self.sends(name),
+        }
+    }
+
+    /// Whether a sender calls it: what looks for those that sleep, or all that stands in for triggers.
+    fn sends(&self, name: &str) -> bool {
+        if self.triggers_enabled {
+            name == "wakes"
+        } else {
+            !["install_triggers", "create", "drop_queue"].contains(&name)
         }
     }
 }
+
+const LISTENING: &[&str] = &["route", "namespace_of", "channel_name", "queues"];
+
+/// With what they call.
+const SENDING: &[&str] = &[
+    "send",
+    "send_batch",
+    "_send_batch",
+    "_validate_batch_params",
+    "format_table_name",
+];
+
+/// Those of a consumer in any language; dead letters are sent.
+const CONSUMING: &[&str] = &[
+    "read",
+    "delete",
+    "archive",
+    "set_vt",
+    "send",
+    "format_table_name",
+];
