@@ -20,6 +20,9 @@ const CAREFULLY: &str = "set local transaction_read_only = on;\n\
     set local statement_timeout = '20s';\n\
     set local search_path = pg_catalog, pg_temp;\n";
 
+/// Queues of one statement: it holds a lock on each table and index until its end.
+pub(super) const QUEUES_AT_ONCE: usize = 100;
+
 /// What the checks share.
 pub(super) struct Examination<'c> {
     pub(super) client: &'c PgmqNotifyClient,

@@ -4,7 +4,9 @@ mod report;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use pgmq_notify_client::{Diagnosis, PgmqNotifyClient, PgmqNotifyConfig, RoleKind, Severity};
+use pgmq_notify_client::{
+    ClientError, Diagnosis, ErrorKind, PgmqNotifyClient, PgmqNotifyConfig, RoleKind, Severity,
+};
 
 use self::remedy::InstallCommand;
 use self::report::{Report, readable};
@@ -125,7 +127,22 @@ async fn examine(
     if let Some(role) = &arguments.role {
         doctor = doctor.with_role(role);
     }
-    doctor.await.map_err(|error| client_failure(&error))
+    doctor.await.map_err(|error| failure(&error))
+}
+
+/// Without the advice to examine it.
+fn failure(error: &ClientError) -> Failure {
+    let explained = client_failure(error);
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "check the role, its password and pg_hba.conf (--database-url, DATABASE_URL, PGUSER, PGPASSWORD)"
+        }
+        ErrorKind::Database | ErrorKind::Unexpected => {
+            "run it again; if that does not help, it is an error of pgmq-notify"
+        }
+        _ => explained.hint(),
+    };
+    Failure::new(explained.message(), hint)
 }
 
 /// `2 errors, 1 warning, 3 notes`.

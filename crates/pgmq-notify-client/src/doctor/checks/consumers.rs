@@ -6,13 +6,10 @@ use std::time::Duration;
 use sqlx::Row as _;
 
 use crate::ClientError;
-use crate::doctor::examination::{Examination, age, failed};
+use crate::doctor::examination::{Examination, QUEUES_AT_ONCE, age, failed};
 use crate::doctor::facts::Table;
 use crate::doctor::quoted::{literal, some_of};
 use crate::doctor::{FindingCode, Remedy};
-
-/// Queues of one statement: it holds a lock on each table and index until its end.
-const QUEUES_AT_ONCE: usize = 100;
 
 /// Consumers refresh their leases of 15 seconds every few. One that is this long past its end is gone.
 const GONE_AFTER: &str = "30 seconds";

@@ -3,7 +3,7 @@
 use pgmq_notify_client::{FindingCode, PgmqNotifyConfig};
 use pgmq_notify_tests::TestDatabase;
 
-use super::{examine, paste, run_at, shell};
+use super::{examine, paste, run_at, shell, url_of};
 use crate::operations::create_queues;
 
 const PAGE: &str = include_str!("../../../../../docs/doctor.md");
@@ -127,4 +127,8 @@ async fn what_cannot_be_examined_is_an_error() {
             "{ran:?}"
         );
     }
+    let url = database.options().username("nobody_has_this_name");
+    let ran = run_at(&url_of(&url), &[]).await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("hint: check the role"), "{ran:?}");
 }

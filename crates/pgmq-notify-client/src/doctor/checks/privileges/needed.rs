@@ -49,21 +49,35 @@ impl Needed {
             (RoleKind::Producer, false) => self.sends(name),
             (RoleKind::Listener, false) => LISTENING.contains(&name),
             // Dead letters are sent.
-            (RoleKind::Consumer, false) => LISTENING.contains(&name) || self.sends(name),
+            (RoleKind::Consumer, false) => {
+                LISTENING.contains(&name)
+                    || self.sends(name)
+                    || !self.triggers_enabled && RELEASING.contains(&name)
+            }
         }
     }
 
     /// Whether a sender calls it: what looks for those that sleep, or all that stands in for triggers.
     fn sends(&self, name: &str) -> bool {
-        if self.triggers_enabled {
-            name == "wakes"
-        } else {
-            !["install_triggers", "create", "drop_queue"].contains(&name)
-        }
+        name == "wakes" || !self.triggers_enabled && STANDING_IN.contains(&name)
     }
 }
 
 const LISTENING: &[&str] = &["route", "namespace_of", "channel_name", "queues"];
+
+/// What sends without triggers, with what that calls.
+const STANDING_IN: &[&str] = &[
+    "send",
+    "send_batch",
+    "send_topic",
+    "send_batch_topic",
+    "publish",
+    "route",
+    "namespace_of",
+    "channel_name",
+];
+
+const RELEASING: &[&str] = &["set_vt", "publish_released", "hidden_until"];
 
 /// With what they call.
 const SENDING: &[&str] = &[
