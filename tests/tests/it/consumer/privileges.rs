@@ -9,8 +9,8 @@ use sqlx::postgres::PgPoolOptions;
 
 use super::*;
 
-/// The grants as the documentation has them: for every consumer, and for one that says when it sleeps.
-fn documented() -> [String; 2] {
+/// The grants as the documentation has them: for who installs, for every consumer, and for one that says when it sleeps.
+fn documented() -> [String; 3] {
     let documentation = include_str!("../../../../crates/pgmq-notify-client/src/lib.rs");
     let blocks = documentation.split("//! ```sql\n").skip(1);
     let blocks = blocks.map(|it| it.split_once("//! ```\n").unwrap().0.replace("//! ", ""));
@@ -33,7 +33,7 @@ async fn a_role_with_the_documented_grants_consumes_archives_and_buries() {
         .run("revoke execute on function pgmq_notify.namespace_of from public")
         .await
         .unwrap();
-    let [every, wake_up] = documented();
+    let [_, every, wake_up] = documented();
     database.run(every).await.unwrap();
     let pool = PgPoolOptions::new().connect_lazy_with(database.options().username("worker"));
     let client = PgmqNotifyClient::with_pool(pool.clone(), config).unwrap();

@@ -115,7 +115,8 @@ async fn paste(url: &str, finding: &Finding) {
 
 /// Runs a line of a shell that finds `pgmq-notify`, and this database.
 async fn shell(url: &str, line: &str) -> Ran {
-    let directory = command_line::program().parent().unwrap();
+    let program = command_line::program();
+    let directory = program.parent().unwrap();
     let directories = std::env::var_os("PATH").unwrap_or_default();
     let directories =
         std::iter::once(PathBuf::from(directory)).chain(std::env::split_paths(&directories));

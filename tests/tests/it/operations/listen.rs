@@ -177,7 +177,9 @@ async fn a_reader_that_leaves_ends_it_at_once() {
 #[tokio::test]
 async fn head_gets_its_line_and_both_end() {
     let database = shop().await;
-    let program = crate::harness::command_line::program().display();
+    let program = crate::harness::command_line::program()
+        .display()
+        .to_string();
     let mut shell = std::process::Command::new("sh");
     shell
         .args(["-c", &format!("{program} listen | head -n 1")])

@@ -171,7 +171,7 @@ pub(super) async fn on_terminal(
     arguments: &str,
     while_it_runs: impl AsyncFnOnce(&mut Running),
 ) -> (Option<i32>, String) {
-    let program = command_line::program().display();
+    let program = command_line::program().display().to_string();
     let script = format!("stty rows 24 cols {columns}; exec {program} {arguments}");
     let mut command = Command::new("script");
     command

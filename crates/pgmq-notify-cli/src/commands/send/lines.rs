@@ -52,6 +52,8 @@ pub(super) struct Lines {
     pub(super) name: String,
     checked: std::vec::IntoIter<Item>,
     receiver: Receiver<Item>,
+    /// A file is read as quickly as it can be; standard input may bring its next line tomorrow.
+    is_file: bool,
     bytes: usize,
 }
 
@@ -99,6 +101,7 @@ impl Source {
             name,
             checked: Vec::new().into_iter(),
             receiver,
+            is_file: path.is_some(),
             bytes: 0,
         };
         if path.is_none() {
@@ -129,15 +132,15 @@ impl Lines {
         Ok(())
     }
 
-    /// The next lines, as many as there are and at most `most` and 8 MB; none at the end. Waits for the first
-    /// one only, so that what comes slowly is sent as it comes. What is wrong ends them.
+    /// The next lines, at most `most` and 8 MB; none at the end. Of standard input those that there are: it waits
+    /// for the first one only, so that what comes slowly is sent as it comes. What is wrong ends them.
     pub(super) async fn chunk(&mut self, most: usize) -> Result<Vec<Line>, Problem> {
         let mut chunk = Vec::new();
         self.bytes = 0;
         while chunk.len() < most && self.bytes < SMALL {
             let item = if let Some(item) = self.checked.next() {
                 item
-            } else if chunk.is_empty() {
+            } else if chunk.is_empty() || self.is_file {
                 let Some(item) = self.receiver.recv().await else {
                     break;
                 };

@@ -1,5 +1,6 @@
 //! Who is told of what.
 
+use sqlx::Executor as _;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -115,4 +116,62 @@ async fn a_burst_wakes_as_many_as_it_needs() {
     .await;
     let took = begin.elapsed();
     assert!(took < Duration::from_millis(900), "{took:?}");
+}
+
+/// Whom is a message for that was sent while the one who attended had the queue, and commits when that has paused it?
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_to_one_that_pauses_is_anothers_when_it_commits() {
+    let (database, client) = orders().await;
+    let start = async || {
+        Consumer::builder(client.clone())
+            .safety_poll(NEVER)
+            .queue("orders_queue", ok)
+            .start()
+            .await
+            .unwrap()
+    };
+    let first = start().await;
+    let mut sender = database.pool().acquire().await.unwrap();
+    let mut sent = 0;
+    let insert = "select pgmq.send('orders_queue', '1')";
+    let mut second = None;
+    for attempt in 1.. {
+        // The lock is given back when the queue has been quiet for some milliseconds.
+        let end = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < end || attending(&database).await == 0 {
+            sender.execute(insert).await.unwrap();
+            sent += 1;
+        }
+        if second.is_none() {
+            second = Some(start().await);
+            continue;
+        }
+        sender.execute("begin").await.unwrap();
+        sender.execute(insert).await.unwrap();
+        if attending(&database).await == 1 {
+            break;
+        }
+        assert!(attempt < 20, "it was always too late");
+        sender.execute("rollback").await.unwrap();
+    }
+    let second = second.unwrap();
+    first.pause("orders_queue").await.unwrap();
+    eventually(SOON, async || match attending(&database).await {
+        0 => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    let done = || first.stats().done + second.stats().done;
+    eventually(SOON, async || match done() {
+        all if all == sent => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!(parked(&database).await, 1);
+    sender.execute("commit").await.unwrap();
+    eventually(Duration::from_secs(10), async || match done() {
+        all if all == sent + 1 => Ok(()),
+        other => Err(other),
+    })
+    .await;
 }
