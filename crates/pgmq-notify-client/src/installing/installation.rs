@@ -81,14 +81,14 @@ struct Found {
 
 /// What is there, for an installation that is about to begin.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(crate) struct Look {
     pub(super) pgmq: bool,
-    pub(super) installation: Option<Installation>,
+    pub(crate) installation: Option<Installation>,
 }
 
 impl Look {
     /// Without the queues, which take longer.
-    pub(super) async fn take(connection: &mut Connection) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn take(connection: &mut Connection) -> Result<Self, sqlx::Error> {
         let rows = connection.rows(LOOK.into()).await?;
         let Some(row) = rows.first() else {
             return Err(sqlx::Error::RowNotFound);

@@ -3,7 +3,7 @@
 mod busy;
 pub(crate) mod connection;
 mod install;
-mod installation;
+pub(crate) mod installation;
 mod progress;
 mod rounds;
 mod turn;

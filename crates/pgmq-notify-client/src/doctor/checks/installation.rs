@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::doctor::examination::Examination;
+use crate::doctor::examination::{Examination, failed};
 use crate::doctor::facts::Table;
 use crate::doctor::quoted::{some_of, word};
 use crate::doctor::{FindingCode, Remedy};
+use crate::installing::installation::Look;
 use crate::version::PgmqVersion;
 use crate::{ClientError, ErrorKind, Installation, InstallationDifferences};
 
@@ -44,6 +45,14 @@ pub(super) async fn check(
             let remedy = "run it as the owner of PGMQ's tables".into();
             it.not_checked("the installation and triggers", why, Remedy::Advice(remedy));
             return Ok(None);
+        }
+        // A function that the look at the queues calls is gone.
+        Ok(Err(error)) if error.kind() == ErrorKind::Database => {
+            let look = Look::take(&mut it.connection).await.map_err(failed)?;
+            match look.installation {
+                Some(installation) => installation,
+                None => return Ok(not_installed(it)),
+            }
         }
         Ok(Err(error)) => return Err(error),
         Err(_) => {

@@ -28,13 +28,13 @@ pub(super) async fn check(
         (
             TableState::Missing,
             FindingCode::TriggerMissing,
-            "It lacks a trigger of pgmq-notify, so what is sent there is not published, or not when it is released: \
-             consumers find it by their safety polls only.",
+            "A trigger of pgmq-notify is missing, so what is sent or released there is not published: consumers find it by \
+             their safety polls only.",
         ),
         (
             TableState::Stale,
             FindingCode::TriggerStale,
-            "Its trigger is of another configuration than the one that is installed, and may publish where nobody listens.",
+            "A trigger is of another configuration than the one that is installed, and may publish where nobody listens.",
         ),
     ] {
         let tables: Vec<_> = installation

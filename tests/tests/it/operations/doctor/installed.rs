@@ -66,6 +66,11 @@ async fn damage_is_found_and_repaired_by_installing_again() {
             "functions of the schema pgmq_notify: message_inserted",
         ),
         (
+            "drop function pgmq_notify.route(text)",
+            "functions-differ",
+            "functions of the schema pgmq_notify: route",
+        ),
+        (
             "grant execute on function pgmq_notify.install_triggers() to public",
             "functions-differ",
             "rights, indexes or tables of the schema pgmq_notify",

@@ -54,8 +54,8 @@ async fn damaged() -> TestDatabase {
 
 const TEXT: &str = "\
 error trigger-missing: pgmq.q_q2_queue
-  It lacks a trigger of pgmq-notify, so what is sent there is not published, or not when it is released: consumers find it by \
-their safety polls only.
+  A trigger of pgmq-notify is missing, so what is sent or released there is not published: consumers find it by their safety polls \
+only.
   shell:
     pgmq-notify install
 

@@ -70,8 +70,9 @@ async fn usage(database: &TestDatabase) -> f64 {
         .unwrap()
 }
 
-/// Until so much of the queue is in use, and stays so. Sockets take some megabytes before their writer has to wait.
-async fn fill(database: &TestDatabase, wanted: f64) {
+/// Until so much of the queue is in use, and stays so, because `writer` waits for its client: sockets take some
+/// megabytes before that.
+async fn fill(database: &TestDatabase, wanted: f64, writer: Option<i32>) {
     let mut stays = 0;
     for _ in 0..5_000 {
         if usage(database).await < wanted {
@@ -80,9 +81,13 @@ async fn fill(database: &TestDatabase, wanted: f64) {
             let pages =
                 "select pg_notify('noise', n || repeat('x', 7900)) from generate_series(1, 8) n";
             database.run(pages).await.unwrap();
-        } else if stays < 5 {
-            stays += 1;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        } else if stays < 10 {
+            stays = if waits(database, writer).await {
+                stays + 1
+            } else {
+                0
+            };
+            tokio::time::sleep(Duration::from_millis(10)).await;
         } else {
             return;
         }
@@ -90,12 +95,24 @@ async fn fill(database: &TestDatabase, wanted: f64) {
     panic!("{} in use", usage(database).await);
 }
 
+async fn waits(database: &TestDatabase, writer: Option<i32>) -> bool {
+    sqlx::query_scalar(
+        "select $1 is null or exists (
+           select from pg_stat_activity where pid = $1 and wait_event = 'ClientWrite'
+         )",
+    )
+    .bind(writer)
+    .fetch_one(database.pool())
+    .await
+    .unwrap()
+}
+
 /// From PostgreSQL 17 on the notification queue can be made small. Before, it has 8 GB, so that little of it has to count
 /// as much.
 async fn small_queue() -> (TestDatabase, bool) {
     let small = Server::shared().await.unwrap().version().await.unwrap() >= 17;
     let settings = if small {
-        Settings::new().set("max_notify_queue_pages", "128")
+        Settings::new().set("max_notify_queue_pages", "1024")
     } else {
         Settings::new()
     };
@@ -115,13 +132,14 @@ async fn diagnosis(client: &PgmqNotifyClient, limit: f64) -> Vec<Finding> {
 async fn who_holds_back_the_notification_queue_is_named_and_ended() {
     let (database, small) = small_queue().await;
     let client = client(&database, &PgmqNotifyConfig::new());
-    let (filled, limit) = if small { (0.12, 0.1) } else { (4e-5, 3e-5) };
+    let (filled, limit) = if small { (0.3, 0.1) } else { (3e-4, 1e-4) };
     for (how, state) in [
         (Stuck::InTransaction, "idle in transaction, its statement"),
         (Stuck::Writing, "writing to its client, its statement"),
     ] {
         let (holder, pid) = stuck(&database, how).await;
-        fill(&database, filled).await;
+        let writer = matches!(how, Stuck::Writing).then_some(pid);
+        fill(&database, filled, writer).await;
         let found = diagnosis(&client, limit).await;
         let [found] = &found[..] else {
             panic!("{found:?}");
@@ -153,11 +171,11 @@ async fn who_holds_back_the_notification_queue_is_named_and_ended() {
 /// Where it can be filled.
 async fn the_command_knows_how_full_it_is(database: &TestDatabase) {
     for (wanted, code) in [
-        (0.12, "notification-queue-filling"),
+        (0.2, "notification-queue-filling"),
         (0.52, "notification-queue-full"),
     ] {
         let (holder, pid) = stuck(database, Stuck::InTransaction).await;
-        fill(database, wanted).await;
+        fill(database, wanted, None).await;
         let found = examine(database, &[]).await.only(code);
         assert_eq!(
             found.remedy.text,
@@ -173,7 +191,7 @@ async fn the_command_knows_how_full_it_is(database: &TestDatabase) {
 #[tokio::test]
 async fn a_role_that_may_not_see_who_holds_the_queue_is_told_so() {
     let (database, small) = small_queue().await;
-    let (filled, limit) = if small { (0.12, 0.1) } else { (4e-5, 3e-5) };
+    let (filled, limit) = if small { (0.3, 0.1) } else { (3e-4, 1e-4) };
     database
         .run(
             "create role watcher login; grant usage on schema pgmq, pgmq_notify to watcher; \
@@ -182,7 +200,7 @@ async fn a_role_that_may_not_see_who_holds_the_queue_is_told_so() {
         .await
         .unwrap();
     let (_holder, pid) = stuck(&database, Stuck::InTransaction).await;
-    fill(&database, filled).await;
+    fill(&database, filled, None).await;
     let pool = PgPool::connect_with(database.options().username("watcher"))
         .await
         .unwrap();
