@@ -267,3 +267,8 @@ pub use when::When;
 
 pub use pgmq_notify_core::{PgmqNotifyConfig, QueueName, RawJson};
 pub use pgmq_notify_sql::SettingDifference;
+
+/// Its examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

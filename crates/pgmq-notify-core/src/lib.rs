@@ -42,3 +42,8 @@ pub use queue_name::{QueueName, QueueNameError};
 pub use raw_json::RawJson;
 #[cfg(feature = "serde")]
 pub use wire::DecodeEventError;
+
+/// Its examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -183,3 +183,8 @@ pub use listener::PgmqNotifyListener;
 pub use stats::ListenerStats;
 pub use status::ListenerStatus;
 pub use subscription::Subscription;
+
+/// Its examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -36,3 +36,8 @@ pub use migration::{Migration, validate};
 pub use pattern::{NamespacePattern, PatternError};
 pub use settings::{SettingDifference, settings};
 pub use steps::Steps;
+
+/// Its examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
