@@ -108,6 +108,40 @@ async fn messages_that_wait_for_nobody_are_found_until_a_consumer_of_theirs_is_t
 }
 
 #[tokio::test]
+async fn a_queue_that_somebody_has_locked_is_a_note_and_holds_nothing_up() {
+    let database = shop(&PgmqNotifyConfig::new()).await;
+    let mut holder = PgConnection::connect_with(&database.options())
+        .await
+        .unwrap();
+    sqlx::raw_sql("begin; lock table pgmq.q_orders_queue, pgmq.q_orders_queue_dlq")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let report = examine(&database, &[]).await;
+    assert!(report.healthy);
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .map(|it| (&*it.code, &*it.subject))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (
+                "not-checked",
+                "messages that wait in mail_queue, orders_queue"
+            ),
+            ("not-checked", "dead letters in orders_queue_dlq"),
+        ]
+    );
+    sqlx::raw_sql("rollback")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    assert!(examine(&database, &[]).await.findings.is_empty());
+}
+
+#[tokio::test]
 async fn dead_letters_are_found_until_they_are_put_back() {
     let config = PgmqNotifyConfig::new();
     let database = shop(&config).await;
