@@ -14,6 +14,8 @@ use crate::commands::listen::ListenArguments;
 #[cfg(feature = "database")]
 use crate::commands::send::SendArguments;
 #[cfg(feature = "database")]
+use crate::commands::status::StatusArguments;
+#[cfg(feature = "database")]
 use crate::commands::top::TopArguments;
 #[cfg(feature = "database")]
 use crate::commands::uninstall::UninstallArguments;
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     GenerateMigration(GenerateMigrationArguments),
     ValidateConfig(ValidateConfigArguments),
     Check(CheckArguments),
+    #[cfg(feature = "database")]
+    Status(StatusArguments),
     #[cfg(feature = "database")]
     Listen(ListenArguments),
     #[cfg(feature = "database")]

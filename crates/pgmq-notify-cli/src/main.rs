@@ -32,6 +32,8 @@ mod config_file;
 #[cfg(feature = "database")]
 mod database;
 mod failure;
+#[cfg(feature = "database")]
+mod figures;
 mod migration_files;
 mod output;
 mod redacted;
@@ -73,6 +75,8 @@ fn run(cli: Cli, output: &Output) -> Result<Answer, Failure> {
         }
         Command::ValidateConfig(arguments) => commands::validate_config::run(&arguments, output),
         Command::Check(arguments) => commands::check::run(&arguments, output),
+        #[cfg(feature = "database")]
+        Command::Status(arguments) => commands::status::run(&arguments, output),
         #[cfg(feature = "database")]
         Command::Listen(arguments) => commands::listen::run(&arguments, output),
         #[cfg(feature = "database")]

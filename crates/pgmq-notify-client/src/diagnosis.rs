@@ -65,8 +65,11 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    async fn look(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let row = sqlx::query(CATALOG).fetch_one(connection).await?;
+    pub(crate) async fn look(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let row = sqlx::query(CATALOG)
+            .persistent(false)
+            .fetch_one(connection)
+            .await?;
         Self::read(&row)
     }
 

@@ -239,6 +239,7 @@ mod polling;
 mod routing;
 mod row;
 mod seconds;
+mod status;
 mod timestamp;
 mod version;
 mod when;
@@ -263,9 +264,13 @@ pub use operations::{
 };
 pub use partitions::Partitions;
 pub use polling::Polling;
+pub use status::{
+    Depth, Figures, InstallationStatus, PgmqStatus, QueueConsumers, QueueFigures, QueueKind,
+    QueueMessages, QueueStatus, ServerStatus, Sessions, Status,
+};
 pub use when::When;
 
-pub use pgmq_notify_core::{PgmqNotifyConfig, QueueName, RawJson};
+pub use pgmq_notify_core::{ChannelName, Delivery, PgmqNotifyConfig, QueueName, RawJson};
 pub use pgmq_notify_sql::SettingDifference;
 
 /// Its examples are compiled.

@@ -9,6 +9,7 @@ mod listen;
 mod running;
 mod secrets;
 mod send;
+mod status;
 mod top;
 mod uninstall;
 mod upgrade_chain;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use pgmq_notify_client::{
-    Acknowledgement, Claim, Consumer, HandlerError, Message, PgmqNotifyClient, PgmqNotifyConfig,
-    RetryPolicy, Source,
+    Acknowledgement, Claim, Consumer, ErrorKind, HandlerError, InstallationStatus, Message,
+    PgmqNotifyClient, PgmqNotifyConfig, RetryPolicy, Source, TableState,
 };
 use pgmq_notify_core::{Delivery, PgmqNotifyEvent};
 use pgmq_notify_listener::PgmqNotifyListener;
@@ -95,6 +95,7 @@ impl Shop {
     /// As the owner of everything.
     pub(crate) async fn run(&self, statement: &str) {
         let statement = AssertSqlSafe(statement.to_owned());
+        let statement = sqlx::raw_sql(statement);
         self.pool("owner").execute(statement).await.unwrap();
     }
 
@@ -241,6 +242,69 @@ async fn each_role_works_with_its_documented_grants_and_not_without_any_of_them(
         shop.grant(role, None).await;
         assert_eq!(shop.works(role).await, Ok(()), "{role}");
     }
+}
+
+/// Each sees as much as it may, and nobody too little to see anything but the stranger.
+#[tokio::test]
+async fn the_status_shows_each_role_what_it_may_know() {
+    let shop = Shop::open().await;
+    shop.run("select pgmq.create('secret_queue'); select pgmq.send('orders_queue', '1')")
+        .await;
+    let seen = async |role: &str| {
+        let status = client(shop.pool(role)).status().await;
+        let status = status.map_err(|error| (error.kind(), error.to_string()))?;
+        let queue = |name: &str| {
+            let queue = status.queues.iter().find(|it| it.name == name);
+            queue.unwrap().clone()
+        };
+        let (orders, secret) = (queue(QUEUE), queue("secret_queue"));
+        assert_eq!((secret.messages, secret.kind.as_str()), (None, "plain"));
+        let is_installed = matches!(status.installation, InstallationStatus::Found(_));
+        let depth = orders.messages.map(|it| it.depth.messages);
+        let namespace = orders.namespace.is_some() && secret.namespace.is_some();
+        Ok::<_, (ErrorKind, String)>((
+            (is_installed, namespace),
+            orders.triggers,
+            depth,
+            orders.consumers.map(|it| it.parked),
+        ))
+    };
+
+    shop.grant("consumer", None).await;
+    let all = ((true, true), Some(TableState::Installed), Some(1), Some(0));
+    assert_eq!(seen("consumer").await, Ok(all));
+    // A listener knows of no consumers.
+    shop.grant("listener", None).await;
+    let heard = ((true, true), Some(TableState::Installed), Some(1), None);
+    assert_eq!(seen("listener").await, Ok(heard));
+
+    // Where functions are for those only who were granted them, the documented ones are enough for all but the triggers.
+    shop.run("revoke execute on all functions in schema pgmq_notify from public")
+        .await;
+    shop.grant("consumer", None).await;
+    let granted = ((true, true), None, Some(1), Some(0));
+    assert_eq!(seen("consumer").await, Ok(granted));
+    let heard = ((true, false), None, Some(1), None);
+    assert_eq!(seen("listener").await, Ok(heard));
+
+    shop.run("revoke select on pgmq_notify.installation from listener")
+        .await;
+    let heard = ((false, false), None, Some(1), None);
+    assert_eq!(seen("listener").await, Ok(heard));
+
+    let (kind, text) = seen("stranger").await.unwrap_err();
+    assert_eq!(kind, ErrorKind::PermissionDenied);
+    assert_eq!(
+        text,
+        "status: the role stranger may not read the list of queues; as the owner, run: \
+         grant usage on schema pgmq to stranger; grant select on pgmq.meta to stranger"
+    );
+    let (_, remedy) = text.split_once("run: ").unwrap();
+    for statement in remedy.split("; ") {
+        shop.run(statement).await;
+    }
+    let little = ((false, false), None, None, None);
+    assert_eq!(seen("stranger").await, Ok(little));
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub(crate) mod listen;
 #[cfg(feature = "database")]
 pub(crate) mod send;
 #[cfg(feature = "database")]
+pub(crate) mod status;
+#[cfg(feature = "database")]
 pub(crate) mod top;
 #[cfg(feature = "database")]
 pub(crate) mod uninstall;

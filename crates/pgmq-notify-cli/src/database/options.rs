@@ -11,6 +11,9 @@ use crate::failure::Failure;
 /// A person waits: a server that does not answer is reported this soon.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 
+/// Of a connection: the plans of `top`, which are large, for 5000 queues, or fewer that come and go.
+const KEPT_STATEMENTS: usize = 50;
+
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Database")]
 pub(crate) struct DatabaseOptions {
@@ -65,7 +68,9 @@ impl DatabaseOptions {
             })?,
             None => PgConnectOptions::new(),
         };
-        Ok(options.application_name(&format!("pgmq-notify {command}")))
+        Ok(options
+            .application_name(&format!("pgmq-notify {command}"))
+            .statement_cache_capacity(KEPT_STATEMENTS))
     }
 
     /// Connects when it is first used.

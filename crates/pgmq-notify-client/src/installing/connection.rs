@@ -58,6 +58,11 @@ impl Connection {
         }
     }
 
+    /// For statements that leave nothing behind, such as those of a transaction.
+    pub(crate) fn inner(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+
     /// Runs `sql`, of our own templates or made by the server, as one transaction.
     pub(super) async fn run(&mut self, sql: String) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(AssertSqlSafe(sql))

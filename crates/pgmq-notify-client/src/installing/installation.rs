@@ -143,7 +143,7 @@ impl Look {
     }
 
     /// With the queues.
-    pub(super) async fn whole(
+    pub(crate) async fn whole(
         connection: &mut Connection,
     ) -> Result<Option<Installation>, sqlx::Error> {
         let mut look = Self::take(connection).await?;
@@ -164,6 +164,16 @@ const ALL_QUEUES: &str =
     "select q.relation::text, q.trigger_state from pgmq_notify.queues() q order by 1";
 
 impl TableState {
+    /// `installed`, `disabled`, `missing` or `stale`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Disabled => "disabled",
+            Self::Missing => "missing",
+            Self::Stale => "stale",
+        }
+    }
+
     pub(super) fn of(text: &str) -> Self {
         match text {
             "installed" => Self::Installed,

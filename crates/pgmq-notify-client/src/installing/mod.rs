@@ -16,7 +16,9 @@ use pgmq_notify_core::ConfigError;
 
 use crate::{ClientError, ErrorKind, PgmqNotifyClient};
 
+pub(crate) use connection::Connection;
 pub use install::Install;
+pub(crate) use installation::Look;
 pub use installation::{FunctionDifference, Installation, InstallationDifferences, TableState};
 
 pub use progress::{InstallProgress, InstallReport, UninstallReport};
@@ -107,8 +109,8 @@ impl PgmqNotifyClient {
     /// When the server cannot be reached, or the role may not read `pgmq_notify.installation` and `pgmq.meta`.
     pub async fn installation(&self) -> Result<Option<Installation>, ClientError> {
         const OPERATION: &str = "read the installation";
-        let mut connection = connection::Connection::open(self.pool(), OPERATION).await?;
-        let found = installation::Look::whole(&mut connection).await;
+        let mut connection = Connection::open(self.pool(), OPERATION).await?;
+        let found = Look::whole(&mut connection).await;
         connection.close().await;
         found.map_err(|error| {
             crate::failure::explain(&crate::call::Call::new(OPERATION, &[]), error)

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -21,26 +22,30 @@ pub(super) struct Running {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+struct Lines {
+    written: Arc<Mutex<Vec<String>>>,
+    /// Whether there will be no more.
+    ended: Arc<AtomicBool>,
+}
 
 impl Lines {
     fn read(output: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
-        let written = lines.clone();
+        let Self { written, ended } = lines.clone();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 written
-                    .0
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .push(line);
             }
+            ended.store(true, Ordering::Release);
         });
         lines
     }
 
     fn get(&self) -> Vec<String> {
-        self.0
+        self.written
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -185,9 +190,9 @@ pub(super) async fn on_terminal(
     while_it_runs(&mut running).await;
     let status = running.ends().await;
     let data = eventually(SOON, || {
-        // What was read until the end of the file.
+        let has_ended = running.data.ended.load(Ordering::Acquire);
         let text = running.data().join("\n");
-        async move { (!text.is_empty()).then_some(text) }
+        async move { has_ended.then_some(text) }
     });
     (status.code(), data.await)
 }

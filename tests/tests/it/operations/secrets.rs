@@ -5,7 +5,9 @@ use pgmq_notify_tests::TestDatabase;
 
 use crate::harness::command_line::run;
 
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 10] = [
+    &["status"],
+    &["status", "--json", "--queue", "orders_queue"],
     &["listen", "--json", "--for", "100ms"],
     &["send", "orders_queue", "7"],
     &["dead-letters", "list"],

@@ -1,12 +1,13 @@
 //! The state as text on a screen, of whatever size.
 
+use pgmq_notify_client::Depth;
 use pgmq_notify_listener::ListenerStatus;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 
-use super::figures::{count, duration, rate};
-use super::state::{Column, Depth, Hearing, Row, State};
+use super::state::{Column, Hearing, Row, State};
+use crate::figures::{count, duration, rate};
 use crate::text::{cut, printable, width};
 
 /// Lines above the rows.

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, SystemTime};
 
+use pgmq_notify_client::{ClientError, PgmqNotifyClient};
 use pgmq_notify_core::PgmqNotifyEvent;
 use pgmq_notify_listener::{CatchUp, ListenerError, ListenerStatus, PgmqNotifyListener};
 use sqlx::PgPool;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::heard::Heard;
 use super::look::Look;
 use super::state::Hearing;
-use crate::database::{Installation, interrupted, known_queues, listener_failure, refused};
+use crate::database::{Installation, client_failure, interrupted, known_queues, listener_failure};
 use crate::failure::Failure;
 
 /// Events that wait to be counted.
@@ -46,17 +47,17 @@ pub(super) enum Wish {
 }
 
 /// A look that was begun.
-type Looking = Pin<Box<dyn Future<Output = Result<Look, sqlx::Error>>>>;
+type Looking = Pin<Box<dyn Future<Output = Result<Look, ClientError>>>>;
 
 /// Until the screen has enough.
 pub(super) async fn gather(
-    pool: PgPool,
+    client: PgmqNotifyClient,
     interval: Duration,
     updates: SyncSender<Update>,
     mut wishes: watch::Receiver<Wish>,
 ) {
     let mut heard = Heard::default();
-    let mut ears = Ears::new(pool.clone());
+    let mut ears = Ears::new(client.pool().clone());
     let mut next_look = Instant::now();
     let mut looking: Option<Looking> = None;
     let mut interrupted = pin!(interrupted());
@@ -86,15 +87,15 @@ pub(super) async fn gather(
                 match look {
                     Ok(look) => Update::Look(Box::new(look), std::mem::take(&mut heard)),
                     Err(error) => {
-                        let failure = refused("look at the queues", &error);
+                        let failure = client_failure(&error);
                         Update::Problem(failure.message().to_owned())
                     }
                 }
             }
             () = sleep_until(next_look), if looking.is_none() && wish == Wish::Run => {
                 next_look = Instant::now() + interval;
-                let pool = pool.clone();
-                looking = Some(Box::pin(async move { Look::take(&pool).await }));
+                let client = client.clone();
+                looking = Some(Box::pin(async move { Look::take(&client).await }));
                 continue;
             }
             heard_of = ears.next() => match heard_of {
@@ -114,7 +115,7 @@ pub(super) async fn gather(
     // It holds a connection, which nobody would wait for.
     drop(looking);
     ears.close().await;
-    let _ = timeout(CLOSED_WITHIN, pool.close()).await;
+    let _ = timeout(CLOSED_WITHIN, client.pool().close()).await;
 }
 
 enum HeardOf {

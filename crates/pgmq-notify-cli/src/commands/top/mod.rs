@@ -1,5 +1,4 @@
 mod draw;
-mod figures;
 mod gather;
 mod heard;
 mod look;
@@ -13,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use pgmq_notify_client::PgmqNotifyConfig;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
@@ -77,7 +77,8 @@ pub(crate) fn run(arguments: &TopArguments, output: &Output) -> Result<Answer, F
     thread::scope(|scope| {
         let gathering = scope.spawn(move || {
             block_on(async {
-                gather(options.pool("top")?, interval, updates, heard_wishes).await;
+                let client = options.client("top", PgmqNotifyConfig::new())?;
+                gather(client, interval, updates, heard_wishes).await;
                 Ok(())
             })
         });

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pgmq_notify_client::Depth;
 use pgmq_notify_listener::ListenerStatus;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::heard::{Heard, OfQueue};
-use super::look::{CAP, Counted, Look, QueueLook};
+use super::look::{Counted, Look, QueueLook};
 
 /// Whether events are heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +16,6 @@ pub(super) enum Hearing {
     Status(ListenerStatus),
     /// The listener could not connect, and why.
     Deaf(String),
-}
-
-/// A number of messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Depth {
-    pub(super) messages: u64,
-    /// From the statistics: there are more than are counted.
-    pub(super) is_estimate: bool,
 }
 
 /// A queue as it is shown.
@@ -164,7 +157,7 @@ impl State {
         let depths: BTreeMap<_, _> = look
             .queues
             .iter()
-            .map(|queue| (queue.name.as_str(), depth(queue)))
+            .map(|queue| (queue.name.as_str(), queue.counted.map(|it| it.depth)))
             .collect();
         let row = |queue: &QueueLook| {
             let heard = heard.of(&queue.name);
@@ -173,8 +166,8 @@ impl State {
             let known = old_latencies.get(&queue.name).copied().flatten();
             Row {
                 name: queue.name.clone(),
-                depth: depth(queue),
-                visible: visible(queue),
+                depth: queue.counted.map(|it| it.depth),
+                visible: queue.counted.and_then(|it| it.visible),
                 oldest: queue.counted.and_then(|it| it.oldest),
                 sent: old.and_then(|old| sent(old, queue)).map(per_second),
                 done: old.and_then(|old| done(old, queue)).map(per_second),
@@ -318,45 +311,21 @@ fn number_of(number: u64) -> f64 {
     number as f64
 }
 
-fn depth(queue: &QueueLook) -> Option<Depth> {
-    let counted = queue.counted?;
-    Some(if counted.messages <= CAP {
-        Depth {
-            messages: counted.messages,
-            is_estimate: false,
-        }
-    } else {
-        Depth {
-            messages: queue.live.max(counted.messages),
-            is_estimate: true,
-        }
-    })
-}
-
-/// Nothing where so many are invisible that it cannot be told.
-fn visible(queue: &QueueLook) -> Option<Depth> {
-    let depth = depth(queue)?;
-    let invisible = queue.counted?.invisible;
-    (invisible <= CAP).then(|| Depth {
-        messages: depth.messages.saturating_sub(invisible),
-        ..depth
-    })
-}
-
 /// Nothing where the queue was made anew.
 fn sent(old: &QueueLook, new: &QueueLook) -> Option<u64> {
-    new.counted?.sent.checked_sub(old.counted?.sent)
+    new.counted?.sent?.checked_sub(old.counted?.sent?)
 }
 
 /// What left the queue: what came less what it grew by, where all of it is counted; else from the statistics.
 fn done(old: &QueueLook, new: &QueueLook) -> Option<u64> {
     let exact = |old: Counted, new: Counted| {
-        let came = new.sent.checked_sub(old.sent)?;
-        (old.messages <= CAP && new.messages <= CAP)
-            .then(|| (old.messages + came).checked_sub(new.messages))
+        let came = new.sent?.checked_sub(old.sent?)?;
+        (!old.depth.is_estimate && !new.depth.is_estimate)
+            .then(|| (old.depth.messages + came).checked_sub(new.depth.messages))
             .flatten()
     };
-    exact(old.counted?, new.counted?).or_else(|| new.deleted.checked_sub(old.deleted))
+    let (old, new) = (old.counted?, new.counted?);
+    exact(old, new).or_else(|| new.deleted.checked_sub(old.deleted))
 }
 
 #[cfg(test)]

@@ -15,15 +15,20 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn queue(name: &str, messages: u64, invisible: u64, sent: u64) -> QueueLook {
+    let is_estimate = messages > Depth::COUNTED;
+    let depth = |messages| Depth {
+        messages,
+        is_estimate,
+    };
     QueueLook {
         name: name.into(),
         counted: Some(Counted {
-            messages,
-            invisible,
+            depth: depth(messages),
+            visible: Some(depth(messages - invisible)),
             oldest: (messages > invisible).then_some(SECOND * 34),
-            sent,
+            sent: Some(sent),
+            deleted: 0,
         }),
-        live: 52_345,
         ..QueueLook::default()
     }
 }
@@ -60,7 +65,7 @@ fn shop() -> State {
         mail.consumers = Some((2, true));
         vec![
             mail,
-            queue("orders_queue", 1001, 20, 9_000 + 200 * more),
+            queue("orders_queue", 52_345, 20, 9_000 + 200 * more),
             queue("orders_queue_dlq", 3, 0, 3),
             queue("Ünïcode ほし queue with a long name", 0, 0, 7),
             QueueLook {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `12`, `99999`, `123k`, `1.2M`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     match number {
         0..100_000 => number.to_string(),
         100_000..1_000_000 => format!("{}k", number / 1000),
@@ -15,7 +15,7 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// A second: `0`, `0.4`, `12.3`, `1234`, `12.3k`.
-pub(super) fn rate(number: f64) -> String {
+pub(crate) fn rate(number: f64) -> String {
     match number {
         ..0.05 => "0".into(),
         0.05..99.95 => format!("{number:.1}"),
@@ -25,7 +25,7 @@ pub(super) fn rate(number: f64) -> String {
 }
 
 /// `0.4ms`, `12ms`, `1.2s`, `34s`, `5m`, `7h`, `3d`.
-pub(super) fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
         ..0.009_95 => format!("{:.1}ms", seconds * 1e3),
