@@ -4,6 +4,8 @@ use crate::commands::check::CheckArguments;
 use crate::commands::completions::CompletionsArguments;
 #[cfg(feature = "database")]
 use crate::commands::dead_letters::DeadLettersArguments;
+#[cfg(feature = "database")]
+use crate::commands::doctor::DoctorArguments;
 use crate::commands::generate_migration::GenerateMigrationArguments;
 #[cfg(feature = "database")]
 use crate::commands::install::{InstallArguments, UpgradeArguments};
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArguments),
     #[cfg(feature = "database")]
     Top(TopArguments),
+    #[cfg(feature = "database")]
+    Doctor(DoctorArguments),
     #[cfg(feature = "database")]
     Install(InstallArguments),
     #[cfg(feature = "database")]

@@ -112,6 +112,49 @@ impl ConfigOptions {
         self.valid().map(|(config, _)| config)
     }
 
+    /// Whether there is a file, or an option that overrides it.
+    #[cfg(feature = "database")]
+    pub(crate) fn is_given(&self) -> bool {
+        !self.arguments().is_empty() || self.path().is_some()
+    }
+
+    /// The arguments that are the same configuration again.
+    #[cfg(feature = "database")]
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let mut add = |option: &str, value: Option<String>| {
+            if let Some(value) = value {
+                arguments.extend([option.to_owned(), value]);
+            }
+        };
+        add(
+            "--config",
+            self.config.as_ref().map(|it| it.display().to_string()),
+        );
+        add("--queue-pattern", self.queue_pattern.clone());
+        add("--channel-prefix", self.channel_prefix.clone());
+        add(
+            "--max-payload-size",
+            self.max_payload_size.map(|it| it.to_string()),
+        );
+        let delivery = self.delivery.and_then(|it| it.to_possible_value());
+        add("--delivery", delivery.map(|it| it.get_name().to_owned()));
+        let switches = &self.switches;
+        for (is_on, option) in [
+            (switches.global_channel, "--global-channel"),
+            (switches.no_global_channel, "--no-global-channel"),
+            (switches.payload, "--payload"),
+            (switches.no_payload, "--no-payload"),
+            (switches.triggers, "--triggers"),
+            (switches.no_triggers, "--no-triggers"),
+        ] {
+            if is_on {
+                arguments.push(option.to_owned());
+            }
+        }
+        arguments
+    }
+
     fn valid(&self) -> Result<(PgmqNotifyConfig, Migration), Failure> {
         let path = self.path();
         let file = path.map(ConfigFile::read).transpose()?;

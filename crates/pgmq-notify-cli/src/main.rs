@@ -86,6 +86,8 @@ fn run(cli: Cli, output: &Output) -> Result<Answer, Failure> {
         #[cfg(feature = "database")]
         Command::Top(arguments) => commands::top::run(&arguments, output),
         #[cfg(feature = "database")]
+        Command::Doctor(arguments) => commands::doctor::run(&arguments, output),
+        #[cfg(feature = "database")]
         Command::Install(arguments) => commands::install::install(&arguments, output),
         #[cfg(feature = "database")]
         Command::Upgrade(arguments) => commands::install::upgrade(&arguments, output),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row as _};
 
 use crate::call::Call;
@@ -49,6 +50,12 @@ fn without_a_look(call: &Call, error: sqlx::Error) -> ClientError {
     call.error(ErrorKind::Unsupported, &reason).because(error)
 }
 
+/// One row for [`Installed::read`].
+pub(crate) const CATALOG: &str = "select to_regnamespace('pgmq') is not null,
+  (select extversion from pg_extension where extname = 'pgmq'),
+  array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq')),
+  array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq_notify'))";
+
 /// What the catalog says.
 pub(crate) struct Installed {
     pgmq_schema: bool,
@@ -59,15 +66,14 @@ pub(crate) struct Installed {
 
 impl Installed {
     pub(crate) async fn look(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let row = sqlx::query(
-            "select to_regnamespace('pgmq') is not null,
-              (select extversion from pg_extension where extname = 'pgmq'),
-              array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq')),
-              array(select proname || '(' || oidvectortypes(proargtypes) || ')' from pg_proc where pronamespace = to_regnamespace('pgmq_notify'))",
-        )
-        .persistent(false)
-        .fetch_one(connection)
-        .await?;
+        let row = sqlx::query(CATALOG)
+            .persistent(false)
+            .fetch_one(connection)
+            .await?;
+        Self::read(&row)
+    }
+
+    pub(crate) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             pgmq_schema: row.try_get(0)?,
             extension: row.try_get(1)?,

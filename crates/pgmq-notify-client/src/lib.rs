@@ -75,6 +75,7 @@
 //! ```
 //!
 //! [`status`](PgmqNotifyClient::status) shows all of that together with the queues, their depth and their consumers.
+//! What is wrong, and the statement or command that repairs it, says [`doctor`](PgmqNotifyClient::doctor).
 //!
 //! # Consumer
 //!
@@ -225,6 +226,7 @@ mod call;
 mod client;
 mod consumer;
 mod diagnosis;
+mod doctor;
 mod error;
 mod failure;
 mod function;
@@ -249,6 +251,7 @@ pub use consumer::{
     ConsumerStats, DeadLetter, Durability, HandlerError, Order, RetryPolicy, ShutdownReport,
     Source, WakeUps,
 };
+pub use doctor::{Diagnosis, Doctor, Finding, FindingCode, Remedy, RoleKind, Severity};
 pub use error::{ClientError, ErrorKind};
 pub use installing::{
     FunctionDifference, Install, InstallProgress, InstallReport, Installation,

@@ -3,6 +3,7 @@
 mod at_once;
 mod command_line;
 mod dead_letters;
+mod doctor;
 mod install;
 mod listen;
 mod running;

@@ -25,7 +25,7 @@ fn block(word: &str) -> &'static str {
 }
 
 /// The statements of a role, one by one.
-fn documented(role: &str) -> Vec<String> {
+pub(crate) fn documented(role: &str) -> Vec<String> {
     let lines = block(role).lines();
     let statements: String = lines.map(|line| line.split("--").next().unwrap()).collect();
     let statements = statements.split(';').map(str::trim);
@@ -40,14 +40,14 @@ fn config() -> PgmqNotifyConfig {
 }
 
 /// A database whose PGMQ belongs to the role `owner`, which has installed the SQL and created the queues.
-struct Shop {
-    database: TestDatabase,
+pub(crate) struct Shop {
+    pub(crate) database: TestDatabase,
     // Roles belong to the whole server.
     _server: Server,
 }
 
 impl Shop {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let server = Server::start(Settings::new()).await.unwrap();
         let database = TestDatabase::on(&server, Pgmq::V1_13).await;
         let shop = Self {
@@ -86,21 +86,21 @@ impl Shop {
         shop
     }
 
-    fn pool(&self, role: &str) -> PgPool {
+    pub(crate) fn pool(&self, role: &str) -> PgPool {
         PgPoolOptions::new()
             .max_connections(3)
             .connect_lazy_with(self.database.options().username(role))
     }
 
     /// As the owner of everything.
-    async fn run(&self, statement: &str) {
+    pub(crate) async fn run(&self, statement: &str) {
         let statement = AssertSqlSafe(statement.to_owned());
         let statement = sqlx::raw_sql(statement);
         self.pool("owner").execute(statement).await.unwrap();
     }
 
     /// Grants what is documented, but for one statement.
-    async fn grant(&self, role: &str, left_out: Option<usize>) {
+    pub(crate) async fn grant(&self, role: &str, left_out: Option<usize>) {
         self.database
             .run(format!("drop owned by {role}"))
             .await
@@ -112,7 +112,7 @@ impl Shop {
         }
     }
 
-    async fn works(&self, role: &str) -> Result<(), String> {
+    pub(crate) async fn works(&self, role: &str) -> Result<(), String> {
         match role {
             "producer" => self.produces().await,
             "listener" => self.listens().await,

@@ -4,6 +4,8 @@ pub(crate) mod check;
 pub(crate) mod completions;
 #[cfg(feature = "database")]
 pub(crate) mod dead_letters;
+#[cfg(feature = "database")]
+pub(crate) mod doctor;
 pub(crate) mod generate_migration;
 #[cfg(feature = "database")]
 pub(crate) mod install;

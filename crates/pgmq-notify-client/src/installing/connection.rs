@@ -72,7 +72,7 @@ impl Connection {
     }
 
     /// The rows of all statements of `sql`.
-    pub(super) async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, sqlx::Error> {
+    pub(crate) async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, sqlx::Error> {
         sqlx::raw_sql(AssertSqlSafe(sql))
             .fetch_all(&mut self.0)
             .await

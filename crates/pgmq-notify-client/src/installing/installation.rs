@@ -354,6 +354,11 @@ pub struct InstallationDifferences {
 }
 
 impl InstallationDifferences {
+    /// Whether anything but triggers has to be replaced or removed.
+    pub(crate) fn is_changed(&self) -> bool {
+        !self.is_as_generated
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.is_as_generated

@@ -1,9 +1,9 @@
 //! Installs the SQL of a configuration, queue by queue.
 
 mod busy;
-mod connection;
+pub(crate) mod connection;
 mod install;
-mod installation;
+pub(crate) mod installation;
 mod progress;
 mod rounds;
 mod turn;

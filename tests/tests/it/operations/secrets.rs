@@ -1,11 +1,11 @@
-//! A password is in no output of the commands that watch and send.
+//! A password is in no output of the commands that watch, send and examine.
 
 use pgmq_notify_core::PgmqNotifyConfig;
 use pgmq_notify_tests::TestDatabase;
 
 use crate::harness::command_line::run;
 
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 10] = [
     &["status"],
     &["status", "--json", "--queue", "orders_queue"],
     &["listen", "--json", "--for", "100ms"],
@@ -13,6 +13,8 @@ const COMMANDS: [&[&str]; 8] = [
     &["dead-letters", "list"],
     &["dead-letters", "redrive", "orders_queue_dlq", "--all"],
     &["dead-letters", "drop", "orders_queue_dlq", "1", "--yes"],
+    &["doctor"],
+    &["doctor", "--json", "--as", "consumer"],
     &["top", "--once", "--interval", "100ms"],
 ];
 
