@@ -2,7 +2,7 @@
 
 use pgmq_notify_client::PgmqNotifyConfig;
 use pgmq_notify_core::Delivery;
-use pgmq_notify_tests::TestDatabase;
+use pgmq_notify_tests::{Pgmq, Server, Settings, TestDatabase};
 
 use super::{cured, examine, gone, paste};
 use crate::operations::{client, configs, create_queues};
@@ -114,7 +114,10 @@ async fn sql_of_a_newer_version_is_not_replaced_by_an_older_one() {
 
 #[tokio::test]
 async fn whoever_is_muted_by_a_setting_is_named() {
-    let database = TestDatabase::migrated(&PgmqNotifyConfig::new()).await;
+    // A role is muted in every database of its server, and other tests would find it.
+    let server = Server::start(Settings::new()).await.unwrap();
+    let database = TestDatabase::on(&server, Pgmq::V1_13).await;
+    database.migrate(&PgmqNotifyConfig::new()).await;
     let (name, role) = (database.name(), format!("muted_{:016x}", fastrand::u64(..)));
     for on in [
         format!("database {name}"),
